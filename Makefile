@@ -1,0 +1,37 @@
+# Two commands: `make lab` opens the first lesson, `make test` runs every test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NOTEBOOK ?= notebooks/01_slide_epsilon.ipynb
+
+# On Linux without a display there is no window to open: print the address instead.
+DISPLAYLESS := $(if $(filter Linux,$(shell uname -s)),$(if $(DISPLAY)$(WAYLAND_DISPLAY),,yes))
+BROWSER_FLAG := $(if $(DISPLAYLESS),--no-browser)
+
+.PHONY: lab test format clean
+
+lab: $(VENV)/.lab
+	$(BIN)/jupyter lab --allow-root $(BROWSER_FLAG) $(NOTEBOOK)
+
+test: $(VENV)/.test
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m pytest
+
+# The stamps make a second run start at once. torch stands in the same `pip install` as all
+# that needs it; otherwise pip would choose a build of its own.
+$(VENV)/.lab: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.lab
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt -e '.[test]'
+	touch $@
+
+format: $(VENV)/.test
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV)

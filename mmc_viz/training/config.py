@@ -1,0 +1,87 @@
+"""What defines a training run: one frozen dataclass, saved beside the weights it led to."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+from mmc_viz.heads import HEADS
+from mmc_viz.networks import NETWORKS
+
+Schedule = Literal["one_cycle", "steps"]
+Decay = Literal["all", "convolutions"]
+Augmentation = Literal["none", "shift", "shift_flip"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All settings of a run; a variant is `dataclasses.replace(config, ...)`.
+
+    Two schedules are known. `one_cycle` rises linearly to `lr` over the first quarter of the run
+    and falls linearly to 0. `steps` is the authors': `lr`, a tenth of it from the first milestone
+    on, a hundredth from the second.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a number is out of range.
+    """
+
+    dataset: str = "digits"
+    network: str = "small_cnn"
+    head: str = "mmc"
+    dim: int | None = None  # of the features; None: the network's own
+    radius: float = 10.0  # norm of the centers, in feature units (not squared)
+    epochs: int = 60  # passes over the training images
+    batch_size: int = 128  # images a step
+    lr: float | None = None  # peak of the learning rate; None: the head's `peak_lr`
+    momentum: float = 0.9  # of SGD, Nesterov's form
+    nesterov: bool = True
+    weight_decay: float = 5e-4  # added to the gradient as `weight_decay * w`
+    decay: Decay = "all"  # which weights decay: all matrices and kernels, or convolutions alone
+    schedule: Schedule = "one_cycle"
+    milestones: tuple[int, ...] = (101, 151)  # first epochs (from 0) of the lower rates of `steps`
+    augmentation: Augmentation | None = None  # None: `shift` for digits, else `shift_flip`
+    image_size: int = 32  # pixels, for `folder:PATH` alone: the other data sets have their own
+    limit: int | None = None  # train on the first so many images; None: all
+    seed: int = 0  # of the initial weights, the order of the images and their augmentation
+
+    def __post_init__(self):
+        _check_choice("network", self.network, NETWORKS)
+        _check_choice("head", self.head, HEADS)
+        _check_choice("schedule", self.schedule, get_args(Schedule))
+        _check_choice("decay", self.decay, get_args(Decay))
+        if self.augmentation is not None:
+            _check_choice("augmentation", self.augmentation, get_args(Augmentation))
+        for name in ("epochs", "batch_size", "image_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1; got {getattr(self, name)}.")
+        if self.lr is not None and not (self.lr > 0 and math.isfinite(self.lr)):
+            raise ValueError(f"`lr` must be positive and finite; got {self.lr}.")
+
+    def resolved(self) -> "TrainConfig":
+        """Fill in what was left to us, so that the saved configuration says all."""
+        augmentation = "shift" if self.dataset in ("digits", "mnist") else "shift_flip"
+        return replace(
+            self,
+            lr=self.lr or HEADS[self.head].peak_lr,
+            augmentation=self.augmentation or augmentation,
+        )
+
+    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
+        """Learning rate of one step, counted from 0 over the whole run."""
+        lr = self.lr or HEADS[self.head].peak_lr
+        if self.schedule == "steps":
+            epoch = step // steps_per_epoch
+            return lr * 0.1 ** sum(epoch >= milestone for milestone in self.milestones)
+        total = self.epochs * steps_per_epoch
+        peak = total / 4
+        return lr * min((step + 1) / peak, (total - step) / (total - peak), 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the settings as plain values for `card.json`."""
+        return asdict(self)
+
+
+def _check_choice(name: str, value: str, choices) -> None:
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {', '.join(choices)}; got {value!r}.")

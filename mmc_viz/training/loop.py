@@ -1,0 +1,245 @@
+"""The training loop: SGD on a data set that lies on the device as bytes.
+
+No worker processes and no host copies: a batch is an index into a uint8 tensor on the device, and
+augmentation happens there. On the CPU a run with the same configuration, library versions and
+number of threads gives the same weights, bit for bit.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from mmc_viz.datasets import Dataset
+from mmc_viz.networks import Classifier, make_classifier, outputs
+from mmc_viz.training.augmentation import augment
+from mmc_viz.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A trained model and how it came about.
+
+    Attributes
+    ----------
+    model : Classifier
+        In evaluation mode, on the device it was trained on.
+    config : TrainConfig
+        With nothing left open.
+    history : list[dict]
+        For each epoch: `epoch` from 1, `loss` (mean over the training images), `accuracy` on the
+        clean test images (0..1), `seconds` of training without testing, and
+        `intra_class_distance`, the mean distance of a test feature to the mean of its class, in
+        feature units.
+    """
+
+    model: Classifier
+    config: TrainConfig
+    history: list[dict[str, Any]]
+
+
+def choose_device(name: str | torch.device = "auto") -> torch.device:
+    """Turn the name of a device into the device; `auto` picks CUDA, then MPS, then CPU.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown to torch or absent from this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # torch raises either, by backend
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"`device` must be auto, cpu, cuda or mps, and present; got {name!r} ({reason})."
+        ) from None
+
+
+def train(
+    config: TrainConfig,
+    train_set: Dataset,
+    test_set: Dataset,
+    *,
+    device: str | torch.device = "auto",
+    progress: bool = True,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> TrainingRun:
+    """Train a classifier from scratch.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The run.
+    train_set, test_set : Dataset
+        Images to learn from, and to measure the history on.
+    device : str or torch.device
+        Where to compute; `auto` picks CUDA, then MPS, then CPU. On CUDA, convolutions run in
+        bfloat16 and the loss in float32.
+    progress : bool
+        Whether to show a bar with the time left.
+    on_epoch : callable, optional
+        Called with each epoch's entry of the history.
+
+    Returns
+    -------
+    run : TrainingRun
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss stops being a finite number; the message says where.
+    """
+    config = config.resolved()
+    device = choose_device(device)
+    images, labels = train_set.images[: config.limit], train_set.labels[: config.limit]
+    mean, std = channel_statistics(images)
+    model = make_classifier(
+        config.network,
+        config.head,
+        in_channels=images.shape[1],
+        num_classes=len(train_set.class_names),
+        dim=config.dim,
+        radius=config.radius,
+        mean=mean,
+        std=std,
+        seed=config.seed,
+    ).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        decay_groups(model, config),
+        lr=1.0,  # set anew at every step
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+    )
+    images, labels = images.to(device), labels.to(device)
+    steps_per_epoch = math.ceil(len(images) / config.batch_size)
+    history = []
+    with tqdm(total=config.epochs * steps_per_epoch, unit="step", disable=not progress) as bar:
+        for epoch in range(config.epochs):
+            start = time.perf_counter()
+            loss = _train_epoch(model, optimizer, images, labels, config, epoch, bar)
+            seconds = time.perf_counter() - start
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"The loss became {loss} in epoch {epoch + 1}; a smaller `lr` than {config.lr} "
+                    "usually helps."
+                )
+            entry = {"epoch": epoch + 1, "loss": loss, "seconds": seconds}
+            entry |= _test(model, test_set)
+            history.append(entry)
+            bar.set_postfix(
+                epoch=epoch + 1, loss=f"{loss:.4g}", accuracy=f"{entry['accuracy']:.1%}"
+            )
+            if on_epoch is not None:
+                on_epoch(entry)
+    return TrainingRun(model.eval(), config, history)
+
+
+def train_step(
+    model: Classifier,
+    optimizer: torch.optim.Optimizer,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+) -> Float[Tensor, ""]:
+    """Take one step of the optimizer on one batch and return the batch's mean loss."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
+        features = model.features(images)
+    loss = model.head(features.float(), labels).mean()
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def channel_statistics(
+    images: UInt8[Tensor, "batch channels height width"],
+) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
+    """Mean and standard deviation of each channel, for images scaled to [0, 1]."""
+    # A histogram of the 256 grey levels is exact and needs no float copy of the data set.
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    share = torch.stack(
+        [channel.flatten().bincount(minlength=256) for channel in images.cpu().unbind(1)]
+    ).double()
+    share /= share.sum(dim=1, keepdim=True)
+    mean = share @ levels
+    variance = share @ levels.square() - mean.square()
+    # An all-grey channel has no spread; dividing by 1 leaves it at 0.
+    std = torch.where(variance > 0, variance, 1.0).sqrt()
+    return mean.float(), std.float()
+
+
+def decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """Split the weights into those that decay and those that do not.
+
+    Biases and batch norm never decay. Matrices decay only where `config.decay` is `all`.
+    """
+    smallest = {"convolutions": 4, "all": 2}[config.decay]  # dimensions of a decaying tensor
+    weights = list(model.parameters())
+    return [
+        {
+            "params": [w for w in weights if w.dim() >= smallest],
+            "weight_decay": config.weight_decay,
+        },
+        {"params": [w for w in weights if w.dim() < smallest], "weight_decay": 0.0},
+    ]
+
+
+def _train_epoch(
+    model: Classifier,
+    optimizer: torch.optim.Optimizer,
+    images: UInt8[Tensor, "total channels height width"],
+    labels: Int[Tensor, " total"],
+    config: TrainConfig,
+    epoch: int,
+    bar: tqdm,
+) -> float:
+    model.train()
+    # The order depends on (seed, epoch) alone, and is drawn on the CPU for every device.
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    order = torch.randperm(len(images), generator=generator).to(images.device)
+    batches = order.split(config.batch_size)
+    total = torch.zeros((), device=images.device)
+    for number, indices in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate(epoch * len(batches) + number, len(batches))
+        batch = augment(
+            images[indices],
+            indices,
+            kind=config.augmentation,
+            seed=config.seed,
+            epoch=epoch,
+        )
+        inputs = (batch / 255).contiguous(memory_format=torch.channels_last)
+        total += train_step(model, optimizer, inputs, labels[indices]) * len(indices)
+        bar.update()
+    return total.item() / len(images)
+
+
+def _test(model: Classifier, test_set: Dataset) -> dict[str, float]:
+    device = next(model.parameters()).device
+    logits, features = outputs(model, test_set.inputs(device))
+    labels = test_set.labels.to(device)
+    return {
+        "accuracy": (logits.argmax(dim=1) == labels).double().mean().item(),
+        "intra_class_distance": intra_class_distance(features, labels),
+    }
+
+
+def intra_class_distance(
+    features: Float[Tensor, "batch dim"], labels: Int[Tensor, " batch"]
+) -> float:
+    """Mean distance of a feature to the mean feature of its class, in feature units."""
+    classes, place = labels.unique(return_inverse=True)
+    means = torch.zeros(len(classes), features.shape[1], device=features.device)
+    means.index_add_(0, place, features)
+    means /= place.bincount()[:, None]
+    return (features - means[place]).norm(dim=1).mean().item()
