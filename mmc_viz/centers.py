@@ -141,9 +141,7 @@ def spread_centers(
         centers = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
         return centers.to(device=device, dtype=dtype)
     if dim >= num_classes - 1:
-        return max_mahalanobis_centers(
-            num_classes, dim, radius=radius, device=device, dtype=dtype
-        )
+        return max_mahalanobis_centers(num_classes, dim, radius=radius, device=device, dtype=dtype)
     raise ValueError(
         f"`dim` must be 2 or at least `num_classes` - 1 = {num_classes - 1} for now; got {dim}. "
         "The numerical search for spherical codes in between is coming."

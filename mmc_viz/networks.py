@@ -256,7 +256,7 @@ class BasicBlock(nn.Module):
 
 
 class PreActBottleneck(nn.Module):
-    """Batch norm and rectifier before each of 1x1, 3x3, 1x1 convolutions (v2), widened four times."""
+    """Convolutions 1x1, 3x3, 1x1 to four times the width, each after norm and rectifier (v2)."""
 
     expansion = 4
 
@@ -293,12 +293,8 @@ def _shortcut(
     return nn.Sequential(projection, nn.BatchNorm2d(out)) if norm else projection
 
 
-def _conv(
-    width: int, out: int, kernel: int, stride: int, generator: torch.Generator
-) -> nn.Conv2d:
-    conv = skip_init(
-        nn.Conv2d, width, out, kernel, stride=stride, padding=kernel // 2, bias=False
-    )
+def _conv(width: int, out: int, kernel: int, stride: int, generator: torch.Generator) -> nn.Conv2d:
+    conv = skip_init(nn.Conv2d, width, out, kernel, stride=stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu", generator=generator)
     return conv
 

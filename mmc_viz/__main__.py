@@ -1,0 +1,50 @@
+"""The command line `mmc-viz`: train, evaluate, list and time models.
+
+Each command is a module of `mmc_viz.commands` with two functions: `add_arguments(parser)`, which
+needs no torch, and `run(arguments)`. What the caller got wrong is said in one line on stderr, with
+exit status 2.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from mmc_viz import __version__
+
+COMMANDS = {
+    "train": "train a classifier and save it as a model folder",
+    "evaluate": "measure clean and robust accuracy of models",
+    "models": "list the shipped models with their measured numbers",
+    "bench": "measure speed against the floor that the hardware sets",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status, 2 for a caller's mistake."""
+    parser = argparse.ArgumentParser(
+        prog="mmc-viz",
+        description="Does shaping the feature space make a network robust, "
+        "or does it only make attacks fail?",
+    )
+    parser.add_argument("--version", action="version", version=f"mmc-viz {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = importlib.import_module(f"mmc_viz.commands.{name}")
+        subparser = subparsers.add_parser(name, help=summary, description=command.__doc__)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    arguments = parser.parse_args(argv)
+    arguments.argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return arguments.run(arguments) or 0
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"mmc-viz {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"mmc-viz {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

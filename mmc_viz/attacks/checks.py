@@ -1,0 +1,120 @@
+"""What a caller can get wrong in a call to an attack, said in one line each."""
+
+import torch
+from torch import Tensor
+
+
+def check_images(images: Tensor, labels: Tensor) -> None:
+    """Refuse anything but images in [0, 1] with one label each.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape or type, and for values outside [0, 1].
+    """
+    if images.dim() != 4 or not images.is_floating_point():
+        raise ValueError(
+            "`images` must be floating point [batch, channels, height, width]; got "
+            f"{images.dtype} {list(images.shape)}. `Dataset.inputs` gives them so."
+        )
+    if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
+        raise ValueError(
+            f"`labels` must be int64 [{len(images)}], one for each image; got {labels.dtype} "
+            f"{list(labels.shape)}."
+        )
+    if len(images) and not (images.amin() >= 0 and images.amax() <= 1):
+        raise ValueError(
+            f"`images` must lie in [0, 1]; got values from {images.amin():.4g} to "
+            f"{images.amax():.4g}. Divide bytes by 255, and leave normalisation to the model."
+        )
+
+
+def check_classes(name: str, values: Tensor, num_classes: int) -> None:
+    """Refuse labels or targets for which the model has no logit.
+
+    Raises
+    ------
+    ValueError
+        If a value lies outside 0 .. `num_classes` - 1.
+    """
+    if len(values) and not (values.amin() >= 0 and values.amax() < num_classes):
+        raise ValueError(
+            f"`{name}` must be in 0 .. {num_classes - 1}, the model's classes; got values from "
+            f"{values.amin()} to {values.amax()}."
+        )
+
+
+def check_targets(targets: Tensor, labels: Tensor) -> None:
+    """Refuse targets that are no targets.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape or type, or a target that is the label itself.
+    """
+    if targets.shape != labels.shape or targets.dtype != torch.int64:
+        raise ValueError(
+            f"`targets` must be int64 [{len(labels)}], one for each image; got {targets.dtype} "
+            f"{list(targets.shape)}."
+        )
+    equal = int((targets == labels).sum())
+    if equal:
+        raise ValueError(f"`targets` must differ from `labels`; {equal} of them are equal.")
+
+
+def check_eps(eps: float | Tensor, images: Tensor, norm: str) -> Tensor:
+    """Give the budget of each image as a tensor `[N]` of the type and place of the images.
+
+    Raises
+    ------
+    ValueError
+        If a budget is negative or not finite, or above 1 in the norm `linf`, where 1 already allows
+        every image.
+    """
+    budgets = torch.as_tensor(eps, dtype=images.dtype, device=images.device)
+    if budgets.dim() == 0:
+        budgets = budgets.expand(len(images))
+    if budgets.shape != images.shape[:1]:
+        raise ValueError(
+            f"`eps` must be a number or a tensor [{len(images)}], one for each image; got shape "
+            f"{list(budgets.shape)}."
+        )
+    if len(budgets) and not (budgets.amin() >= 0 and budgets.isfinite().all()):
+        raise ValueError(f"`eps` must be finite and at least 0; got {budgets.amin():.4g}.")
+    if norm == "linf" and len(budgets) and budgets.amax() > 1:
+        largest = budgets.amax().item()
+        raise ValueError(
+            f"`eps` must be at most 1, in the unit of the images; got {largest:.4g}. "
+            f"Did you mean {largest:.4g}/255?"
+        )
+    return budgets
+
+
+def check_count(name: str, value: int, least: int) -> None:
+    """Refuse a count below `least`.
+
+    Raises
+    ------
+    ValueError
+        With the name, the rule and the value.
+    """
+    if value < least:
+        raise ValueError(f"`{name}` must be at least {least}; got {value}.")
+
+
+def check_logits(logits: Tensor, images: Tensor) -> None:
+    """Refuse a model whose answer is no finite `[batch, classes]`.
+
+    Raises
+    ------
+    ValueError
+        With the shape, or with the number of images whose logits are not finite.
+    """
+    if logits.dim() != 2 or len(logits) != len(images):
+        raise ValueError(
+            f"The model must give logits [batch, classes]; got {list(logits.shape)} for "
+            f"{len(images)} images."
+        )
+    broken = int((~logits.isfinite()).any(dim=1).sum())
+    if broken:
+        raise ValueError(f"The model gives logits that are not finite on {broken} of the images.")

@@ -1,0 +1,311 @@
+r"""Attacks that follow the gradient of an objective within a fixed budget.
+
+All are projected ascent: from a point $x_0$ of the ball about the image,
+
+$$x_{s+1} = \Pi\bigl( x_s + \alpha\, \mathrm{steepest}(\nabla_x\, \mathrm{objective}(x_s)) \bigr),$$
+
+with $\Pi$ the projection into the ball and into [0, 1]. An image leaves the batch at the first
+iterate that fools the model.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from mmc_viz.attacks.balls import BALLS, Ball
+from mmc_viz.attacks.checks import (
+    check_classes,
+    check_count,
+    check_eps,
+    check_images,
+    check_logits,
+    check_targets,
+)
+from mmc_viz.attacks.view import View, frozen
+from mmc_viz.objectives import Objective, resolve
+
+#: Called as `trace(step, images, logits, loss)`.
+Trace = Callable[[int, Tensor, Tensor, Tensor], None]
+
+
+def fgsm(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    eps: float | Tensor,
+    norm: str = "linf",
+    objective: str | Objective = "margin",
+    targets: Int[Tensor, " batch"] | None = None,
+    trace: Trace | None = None,
+    batch_size: int = 256,
+) -> Float[Tensor, "batch channels height width"]:
+    """Take one step of the whole budget along the gradient at the image itself.
+
+    The arguments are those of `pgd`. Weak, and of use as a sign: where one step does better than
+    many, the many are lost in a masked gradient.
+
+    References
+    ----------
+    Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015,
+    https://arxiv.org/abs/1412.6572.
+    """
+    return _attack(
+        model,
+        images,
+        labels,
+        eps=eps,
+        steps=1,
+        step_size=eps,
+        norm=norm,
+        objective=objective,
+        targets=targets,
+        starts=lambda: iter([images]),
+        trace=trace,
+        batch_size=batch_size,
+    )
+
+
+def pgd(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    eps: float | Tensor,
+    steps: int = 20,
+    step_size: float | Tensor | None = None,
+    norm: str = "linf",
+    objective: str | Objective = "margin",
+    targets: Int[Tensor, " batch"] | None = None,
+    restarts: int = 1,
+    generator: torch.Generator | None = None,
+    trace: Trace | None = None,
+    batch_size: int = 256,
+) -> Float[Tensor, "batch channels height width"]:
+    """Projected gradient ascent from uniform random points of the ball.
+
+    Parameters
+    ----------
+    model : nn.Module
+        From images in [0, 1] to logits. It stays as it is; the attack sees it in evaluation mode.
+    images : Float[Tensor, "batch channels height width"]
+        In [0, 1].
+    labels : Int[Tensor, "batch"]
+        True classes.
+    eps : float or Float[Tensor, "batch"]
+        Budget in the unit of the images (8/255, not 8), one for all or one for each image.
+    steps : int
+        Gradients taken of each image, at most.
+    step_size : float or Float[Tensor, "batch"], optional
+        Length of a step in the norm. None: `2.5 * eps / steps`.
+    norm : {"linf", "l2"}
+        In which the budget is measured.
+    objective : str or callable
+        What is maximised: a name from `mmc_viz.objectives`, or a callable from logits and labels
+        to one number per image.
+    targets : Int[Tensor, "batch"], optional
+        Classes to reach. With them an image is fooled when it is taken for its target; without,
+        when it is not taken for its label.
+    restarts : int
+        Random starts. Only images that no earlier start has fooled are tried again.
+    generator : torch.Generator, optional
+        Source of the starts. One point is drawn for each image of the call, fooled or not, so an
+        image's start depends on its place in `images` and on nothing else. None: a private one,
+        seeded 0.
+    trace : callable, optional
+        Called as `trace(step, images, logits, loss)` at every iterate, from step 0, the start, to
+        step `steps`, anew for each restart. The tensors cover all images; a fooled image keeps the
+        values with which it was. The work is then done in one batch.
+    batch_size : int
+        How many images are worked on at once. It changes memory and speed, not the starts.
+
+    Returns
+    -------
+    adversarial : Float[Tensor, "batch channels height width"]
+        The first adversarial image met, which is the image itself where the model errs on it
+        already; else the last iterate. Within [0, 1], and within `eps` of the images.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range or a name unknown.
+
+    References
+    ----------
+    Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018,
+    https://arxiv.org/abs/1706.06083.
+    """
+    check_count("restarts", restarts, 1)
+
+    def starts():
+        source = generator if generator is not None else torch.Generator().manual_seed(0)
+        budgets = check_eps(eps, images, norm)[:, None, None, None]
+        for _ in range(restarts):
+            offset = BALLS[norm].sample(images.shape, source).to(images)
+            yield (images + budgets * offset).clamp_(0, 1)
+
+    return _attack(
+        model,
+        images,
+        labels,
+        eps=eps,
+        steps=steps,
+        step_size=step_size,
+        norm=norm,
+        objective=objective,
+        targets=targets,
+        starts=starts,
+        trace=trace,
+        batch_size=batch_size,
+    )
+
+
+def _attack(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    eps: float | Tensor,
+    steps: int,
+    step_size: float | Tensor | None,
+    norm: str,
+    objective: str | Objective,
+    targets: Int[Tensor, " batch"] | None,
+    starts: Callable,
+    trace: Trace | None,
+    batch_size: int,
+) -> Float[Tensor, "batch channels height width"]:
+    """Check the call, then ascend from each start, with the images that are not yet fooled."""
+    check_images(images, labels)
+    images = images.detach()
+    check_count("steps", steps, 1)
+    check_count("batch_size", batch_size, 1)
+    if norm not in BALLS:
+        raise ValueError(f"`norm` must be one of {', '.join(BALLS)}; got {norm!r}.")
+    budgets = check_eps(eps, images, norm)
+    if step_size is None:
+        step_size = 2.5 * budgets / steps
+    step_sizes = torch.as_tensor(step_size, dtype=images.dtype, device=images.device)
+    step_sizes = step_sizes.expand(len(images))
+    objective = resolve(objective)
+    if targets is not None:
+        check_targets(targets, labels)
+    goal = _Goal(objective, targets is not None)
+    classes = labels if targets is None else targets
+    if len(images) == 0:
+        return images.clone()
+
+    with frozen(model, images) as view:
+        found = images.clone()
+        with torch.no_grad():
+            logits = torch.cat([view.exact(part) for part in images.split(batch_size)])
+        check_logits(logits, images)
+        check_classes("labels", labels, logits.shape[1])
+        check_classes("targets", classes, logits.shape[1])
+        fooled = goal.reached(logits, classes)
+        recorder = None
+        if trace is not None:
+            recorder = _Recorder(trace, images, logits, goal.value(logits, classes))
+            batch_size = len(images)
+        for start in starts():
+            for rows in (~fooled).nonzero()[:, 0].split(batch_size):
+                found[rows], fooled[rows] = _ascend(
+                    view,
+                    images[rows],
+                    classes[rows],
+                    start[rows],
+                    eps=budgets[rows],
+                    steps=steps,
+                    step_size=step_sizes[rows],
+                    ball=BALLS[norm],
+                    goal=goal,
+                    record=None if recorder is None else recorder.of(rows),
+                )
+    return found
+
+
+def _ascend(
+    view: View,
+    images: Float[Tensor, "batch channels height width"],
+    classes: Int[Tensor, " batch"],
+    start: Float[Tensor, "batch channels height width"],
+    *,
+    eps: Float[Tensor, " batch"],
+    steps: int,
+    step_size: Float[Tensor, " batch"],
+    ball: Ball,
+    goal: "_Goal",
+    record: Callable | None,
+) -> tuple[Float[Tensor, "batch channels height width"], Bool[Tensor, " batch"]]:
+    """Ascend from `start`; return the last iterate of each image and whether it fools the model."""
+    result, fooled = start.clone(), torch.zeros_like(classes, dtype=torch.bool)
+    active = torch.arange(len(images), device=images.device)  # rows still in the batch
+    point = start
+    for step in range(steps + 1):
+        last = step == steps
+        with torch.set_grad_enabled(not last):
+            point = point.detach().requires_grad_(not last)
+            logits = view.fast(point)
+            value = goal.value(logits, classes[active])
+        gradient = None if last else torch.autograd.grad(value.sum(), point)[0]
+        point = point.detach()
+        done = _confirmed(view, goal, point, logits.detach(), classes[active])
+        if record is not None:
+            record(step, active, point, logits.detach(), value.detach())
+        if done.any() or last:
+            result[active] = point
+            fooled[active] = done
+            if last or done.all():
+                break
+            active, point, gradient = active[~done], point[~done], gradient[~done]
+        move = ball.steepest(gradient) * step_size[active][:, None, None, None]
+        point = ball.project(point + move, images[active], eps[active])
+    return result, fooled
+
+
+def _confirmed(
+    view: View,
+    goal: "_Goal",
+    point: Float[Tensor, "batch channels height width"],
+    logits: Float[Tensor, "batch num_classes"],
+    classes: Int[Tensor, " batch"],
+) -> Bool[Tensor, " batch"]:
+    """Which points fool the exact model; asked only where the fast one is fooled."""
+    done = goal.reached(logits, classes)
+    if view.fast is not view.exact and done.any():
+        with torch.no_grad():
+            done[done.clone()] = goal.reached(view.exact(point[done]), classes[done])
+    return done
+
+
+class _Goal:
+    """What is maximised, and when it is enough; with targets or without."""
+
+    def __init__(self, objective: Objective, targeted: bool):
+        self.objective = objective
+        self.targeted = targeted
+
+    def value(self, logits: Tensor, classes: Tensor) -> Tensor:
+        value = self.objective(logits, classes)
+        return -value if self.targeted else value
+
+    def reached(self, logits: Tensor, classes: Tensor) -> Tensor:
+        return (logits.argmax(dim=1) == classes) == self.targeted
+
+
+class _Recorder:
+    """Keeps the values of all images, so that a trace sees whole batches."""
+
+    def __init__(self, trace: Trace, images: Tensor, logits: Tensor, value: Tensor):
+        self.trace = trace
+        self.values = [images.clone(), logits.clone(), value.clone()]
+
+    def of(self, rows: Tensor) -> Callable:
+        def record(step: int, active: Tensor, *values: Tensor) -> None:
+            for kept, new in zip(self.values, values, strict=True):
+                kept[rows[active]] = new
+            self.trace(step, *[kept.clone() for kept in self.values])
+
+        return record

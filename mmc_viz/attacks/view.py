@@ -1,0 +1,123 @@
+"""The model as an attack sees it: frozen, in evaluation mode, and as fast as it can be made.
+
+An attack works on a copy, so that nothing it does can be seen on the model. The copy comes in two
+forms. `fast` has its batch norms folded into the convolutions before them, where torch can trace
+the model; it is what gradients are taken of. `exact` computes what the model computes; it decides
+whether an image is fooled. Folding changes logits by rounding alone, but a verdict must never hang
+on rounding that is ours.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jaxtyping
+import torch
+from jaxtyping import Float
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from mmc_viz.networks import eval_mode
+
+_AGREEMENT = 1e-4  # of folded logits, relative to the largest logit
+
+
+class View(nn.Module):
+    """A model frozen for attack.
+
+    Attributes
+    ----------
+    exact : nn.Module
+        Computes what the model computes in evaluation mode.
+    fast : nn.Module
+        The same up to rounding, and cheaper where folding was possible; else `exact` itself.
+    """
+
+    def __init__(self, exact: nn.Module, fast: nn.Module):
+        super().__init__()
+        self.exact = exact
+        self.fast = fast
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch num_classes"]:
+        """Logits of the images, as the model gives them."""
+        return self.exact(images)
+
+
+@contextmanager
+def frozen(
+    model: nn.Module, images: Float[Tensor, "batch channels height width"]
+) -> Iterator[View]:
+    """Give a view of `model` for attacks on images like `images`.
+
+    A `View` is given back as it is, so many attacks in a row can share one.
+
+    Parameters
+    ----------
+    model : nn.Module
+        From images to logits.
+    images : Float[Tensor, "batch channels height width"]
+        A few of them are used to check that the fast form agrees with the exact one.
+    """
+    if isinstance(model, View):
+        yield model
+        return
+    try:
+        exact = copy.deepcopy(model).eval().requires_grad_(False)
+    except (RuntimeError, TypeError):
+        # Some models cannot be copied (a tensor with a history as an attribute, an open file).
+        # Then the model itself is used, its modes put back afterwards.
+        with eval_mode(model):
+            yield View(model, model)
+        return
+    yield View(exact, _folded(exact, images[:8]))
+
+
+def _folded(model: nn.Module, images: Float[Tensor, "batch channels height width"]) -> nn.Module:
+    """Fold batch norms where the model can be traced and the logits stay; else give it back."""
+    try:
+        folded = _fold_batch_norms(model)
+        with torch.no_grad():
+            expected, found = model(images), folded(images)
+    except Exception:  # tracing runs the model's code with stand-ins: anything can be raised
+        return model
+    agree = (found - expected).abs().max() <= _AGREEMENT * expected.abs().max().clamp_min(1.0)
+    return folded if agree else model
+
+
+def _fold_batch_norms(model: nn.Module) -> nn.Module:
+    """Put each batch norm that follows a convolution, and it alone, into its weights."""
+    # Shapes cannot be checked on the stand-ins that tracing passes through the model.
+    with _shapes_unchecked():
+        traced = fx.symbolic_trace(model)
+    modules = dict(traced.named_modules())
+    calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    for node in list(traced.graph.nodes):
+        if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
+            continue
+        source = node.args[0]
+        if (
+            source.op == "call_module"
+            and isinstance(modules[source.target], nn.Conv2d)
+            and len(source.users) == 1
+            and calls.count(source.target) == 1
+        ):
+            fused = fuse_conv_bn_eval(modules[source.target], modules[node.target])
+            traced.set_submodule(source.target, fused)
+            node.replace_all_uses_with(source)
+            traced.graph.erase_node(node)
+    traced.recompile()
+    traced.delete_all_unused_submodules()
+    return traced.requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def _shapes_unchecked() -> Iterator[None]:
+    # Only the test run checks shapes at all; there, tracing would fail and hide the folded form.
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)

@@ -1,0 +1,9 @@
+"""Coming."""
+
+
+def add_arguments(parser):
+    """Nothing yet."""
+
+
+def run(arguments):
+    """Nothing yet."""

@@ -1,0 +1,114 @@
+"""Train a classifier and save it as a model folder.
+
+Every setting has the default of `mmc_viz.training.TrainConfig`, where it is described.
+"""
+
+import argparse
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+from mmc_viz.commands.arguments import add_data_root, add_device, check_output, write_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; what is not given is left to `TrainConfig`."""
+    settings = parser.add_argument_group("settings of the run")
+
+    def setting(flag: str, kind: type, text: str, **more) -> None:
+        settings.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text, **more)
+
+    setting("--dataset", str, "digits, fashion_mnist, mnist, cifar10, cifar100 or folder:PATH")
+    setting("--head", str, "training objective: sce or mmc")
+    setting("--network", str, "small_cnn, resnet20, resnet32, resnet110, resnet32v2, ...")
+    setting("--dim", int, "dimension of the features; default: the network's own")
+    setting("--radius", float, "norm of the class centers, not squared (10)")
+    setting("--epochs", int, "passes over the training images (60)")
+    setting("--batch-size", int, "images a step (128)")
+    setting("--lr", float, "peak learning rate; default: what suits the head")
+    setting("--momentum", float, "of SGD (0.9)")
+    setting("--weight-decay", float, "(5e-4)")
+    setting("--decay", str, "which weights decay: all or convolutions")
+    setting("--schedule", str, "of the learning rate: one_cycle or steps (the authors')")
+    setting("--augmentation", str, "none, shift or shift_flip; default: by data set")
+    setting("--image-size", int, "pixels, for folder:PATH (32)")
+    setting("--limit", int, "train on the first so many images")
+    setting("--seed", int, "of weights, order and augmentation (0)")
+    parser.add_argument("--out", type=Path, help="model folder (runs/DATASET-HEAD)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the card there too")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_device(parser)
+    add_data_root(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Load the data, train, save, and print what came out."""
+    from mmc_viz.checkpoints import Card, check_writable, save_model, software_versions
+    from mmc_viz.datasets import load_dataset
+    from mmc_viz.training import TrainConfig, choose_device, train
+
+    given = vars(arguments)
+    names = [field.name for field in fields(TrainConfig)]
+    config = TrainConfig(**{name: given[name] for name in names if name in given}).resolved()
+    out = arguments.out or Path("runs") / f"{Path(config.dataset).name}-{config.head}"
+    device = choose_device(arguments.device)
+    check_writable(out)
+    check_output(arguments.json)
+    train_set, test_set = (
+        load_dataset(config.dataset, split, root=arguments.data_root, size=config.image_size)
+        for split in ("train", "test")
+    )
+    result = train(config, train_set, test_set, device=device, progress=not arguments.quiet)
+
+    last = result.history[-1]
+    card = Card(
+        network=config.network,
+        head=config.head,
+        in_channels=train_set.images.shape[1],
+        num_classes=len(train_set.class_names),
+        dim=result.model.backbone.dim,
+        class_names=train_set.class_names,
+        dataset={
+            "name": train_set.name,
+            "sha256": train_set.sha256,
+            "image_size": train_set.images.shape[-1],
+        },
+        config=config.to_json(),
+        seed=config.seed,
+        history=result.history,
+        measured=[
+            {
+                "attack": "none",
+                "dataset": test_set.name,
+                "images": len(test_set),
+                "correct": round(last["accuracy"] * len(test_set)),
+                "accuracy": last["accuracy"],
+            }
+        ],
+        versions=software_versions(device),
+        reproducible=device.type == "cpu",
+        command=_command(arguments.argv),
+    )
+    card = save_model(out, result.model, card)
+    if arguments.json is not None:
+        write_json(arguments.json, card.to_json())
+    seconds = sum(entry["seconds"] for entry in result.history)
+    print(f"model              {out}")
+    print(f"data               {train_set.source}; tested on {test_set.source}")
+    print(f"clean accuracy     {last['accuracy']:.2%} of {len(test_set):,} test images")
+    print(f"final loss         {last['loss']:.4g}")
+    print(f"intra-class dist.  {last['intra_class_distance']:.4g}")
+    print(f"training time      {seconds:.1f} s on {device} ({config.epochs} epochs)")
+    print(f"weights sha256     {card.weights_sha256}")
+
+
+def _command(argv: list[str]) -> str:
+    """Give the command line as it can be typed elsewhere: without the place of our data."""
+    words = iter(argv)
+    kept = []
+    for word in words:
+        if word == "--data-root":
+            next(words, None)
+        elif not word.startswith("--data-root="):
+            kept.append(word)
+    return shlex.join(["mmc-viz", *kept])

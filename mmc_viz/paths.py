@@ -1,0 +1,235 @@
+r"""An epsilon path: what happens to each image as the attacker's budget grows.
+
+At each budget $\epsilon_k$ the full attack is run on every image that no smaller budget has fooled;
+an image fooled once is fooled for good, because the ball only grows. So `success` is monotone, and
+at each budget the path is as strong as an attack run for that budget alone.
+
+A path is made to be drawn, so its images are bytes, and every number in it is that of the image as
+drawn: predictions, logits and features are computed from the bytes. Rounding to the nearest of 256
+grey levels moves a pixel by up to half a level. Where it would undo an attack, pixels are rounded
+to the side on which the model errs. No pixel leaves the ball by more than half a level, 0.002; with
+budgets that are whole levels, k/255, none leaves it at all.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from mmc_viz.attacks import View, frozen, pgd
+from mmc_viz.attacks.checks import check_classes, check_images
+from mmc_viz.networks import outputs
+from mmc_viz.objectives import margin
+
+
+@dataclass(frozen=True)
+class EpsilonPath:
+    """Images under attack for growing budgets, on the CPU.
+
+    Attributes
+    ----------
+    epsilons : Float[Tensor, "steps"]
+        Budgets in the unit of the images, rising.
+    images : UInt8[Tensor, "steps batch channels height width"]
+        As drawn: the adversarial image, or the attack's last try.
+    logits : Float[Tensor, "steps batch num_classes"]
+        Of these images.
+    features : Float[Tensor, "steps batch dim"]
+        Of these images; of dimension 0 if the model has none.
+    success : Bool[Tensor, "steps batch"]
+        Whether this budget or a smaller one fooled the model; a clean error counts.
+    labels : Int[Tensor, "batch"]
+        True classes.
+    """
+
+    epsilons: Float[Tensor, " steps"]
+    images: UInt8[Tensor, "steps batch channels height width"]
+    logits: Float[Tensor, "steps batch num_classes"]
+    features: Float[Tensor, "steps batch dim"]
+    success: Bool[Tensor, "steps batch"]
+    labels: Int[Tensor, " batch"]
+
+    @property
+    def right(self) -> Int[Tensor, " steps"]:
+        """How many images the model still gets right, at each budget."""
+        return (~self.success).sum(dim=1)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Give the path, without pixels and features, as JSON; write it too if `path` is given."""
+        text = json.dumps(
+            {
+                "epsilons": self.epsilons.tolist(),
+                "labels": self.labels.tolist(),
+                "predictions": self.logits.argmax(dim=2).tolist(),
+                "success": self.success.tolist(),
+                "right": self.right.tolist(),
+            }
+        )
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Give one line for each image and budget as CSV; write it too if `path` is given."""
+        lines = ["epsilon,image,label,prediction,fooled"]
+        predictions = self.logits.argmax(dim=2).tolist()
+        for k, epsilon in enumerate(self.epsilons.tolist()):
+            lines += [
+                f"{epsilon:.6g},{i},{label},{predictions[k][i]},{int(self.success[k, i])}"
+                for i, label in enumerate(self.labels.tolist())
+            ]
+        text = "\n".join(lines) + "\n"
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+
+def epsilon_path(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    epsilons: Float[Tensor, " steps"] | Sequence[float],
+    *,
+    attack: Callable[..., Tensor] = pgd,
+    follow: Literal["hold", "track"] = "hold",
+    seed: int = 0,
+    progress: bool = False,
+) -> EpsilonPath:
+    """Attack images with growing budgets.
+
+    Parameters
+    ----------
+    model : nn.Module
+        From images in [0, 1] to logits. It stays as it is.
+    images : Float[Tensor, "batch channels height width"]
+        In [0, 1]; they are rounded to whole grey levels first, which changes nothing for images
+        that come from bytes.
+    labels : Int[Tensor, "batch"]
+        True classes.
+    epsilons : Float[Tensor, "steps"] or sequence of float
+        Budgets, rising.
+    attack : callable
+        Called as `attack(model, images, labels, eps=, generator=)`. Settings are fixed beforehand,
+        for instance `functools.partial(pgd, steps=50, objective="distance")`.
+    follow : {"hold", "track"}
+        What is drawn of an image already fooled: `hold` keeps its first adversarial image; `track`
+        attacks the clean image again at each budget, for pictures of features that move.
+    seed : int
+        Of the generator that the attack gets, the same at each budget.
+    progress : bool
+        Whether to show a bar.
+
+    Returns
+    -------
+    path : EpsilonPath
+
+    Raises
+    ------
+    ValueError
+        If the budgets do not rise, or an argument is out of range.
+    """
+    epsilons = torch.as_tensor(epsilons, dtype=torch.float32).cpu()
+    check_epsilons(epsilons)
+    if follow not in ("hold", "track"):
+        raise ValueError(f"`follow` must be 'hold' or 'track'; got {follow!r}.")
+    check_images(images, labels)
+    clean = (images.detach() * 255).round().to(torch.uint8)
+
+    frames, logits, features, success = [], [], [], []
+    with frozen(model, images) as view:
+        original = view.exact
+        clean_logits, _ = outputs(original, clean / 255)
+        check_classes("labels", labels, clean_logits.shape[1])
+        fooled = clean_logits.argmax(dim=1) != labels
+        frame = clean
+        for eps in tqdm(epsilons.tolist(), unit="eps", disable=not progress):
+            # An image that is fooled goes in as it is drawn and comes straight back: an attack
+            # returns what fools the model already. So each image keeps its place in the call, and
+            # with it the random start that it would have in a run of its own.
+            start = frame if follow == "hold" else clean
+            source = torch.where(fooled[:, None, None, None], start, clean) / 255
+            generator = torch.Generator().manual_seed(seed)
+            found = attack(view, source, labels, eps=eps, generator=generator)
+            fresh = _drawn(view, found, clean, labels)
+            if follow == "hold":
+                fresh = torch.where(fooled[:, None, None, None], frame, fresh)
+            frame = fresh
+            frame_logits, frame_features = outputs(original, frame / 255)
+            fooled = fooled | (frame_logits.argmax(dim=1) != labels)
+            frames.append(frame.cpu())
+            logits.append(frame_logits.cpu())
+            features.append(frame_features.cpu())
+            success.append(fooled.cpu())
+    return EpsilonPath(
+        epsilons=epsilons,
+        images=torch.stack(frames),
+        logits=torch.stack(logits),
+        features=torch.stack(features),
+        success=torch.stack(success),
+        labels=labels.cpu(),
+    )
+
+
+def _drawn(
+    view: View,
+    found: Float[Tensor, "batch channels height width"],
+    clean: UInt8[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+) -> UInt8[Tensor, "batch channels height width"]:
+    """Round to bytes without undoing the attack, where that can be done."""
+    change = (found - clean / 255) * 255  # in grey levels
+    reach = (change.flatten(1).abs().amax(dim=1) + 0.5).floor()[:, None, None, None]
+    nearest = _applied(clean, change.round(), reach)
+
+    with torch.no_grad():
+        undone = _fooled(view, found, labels) & ~_fooled(view, nearest / 255, labels)
+    rows = undone.nonzero()[:, 0]
+    if len(rows):
+        # Rounding pushes a point that lies just past the boundary back over it. Rounding each
+        # pixel to the side on which the margin grows goes, to first order, farther past it.
+        point = found[rows].detach().requires_grad_()
+        with torch.enable_grad():
+            value = margin(view.fast(point), labels[rows]).sum()
+        uphill = torch.autograd.grad(value, point)[0] > 0
+        pushed = torch.where(uphill, change[rows].ceil(), change[rows].floor())
+        nearest[rows] = _applied(clean[rows], pushed, reach[rows])
+    return nearest
+
+
+def _applied(
+    clean: UInt8[Tensor, "batch channels height width"],
+    change: Float[Tensor, "batch channels height width"],
+    reach: Float[Tensor, "batch 1 1 1"],
+) -> UInt8[Tensor, "batch channels height width"]:
+    return (clean + change.clamp(-reach, reach)).clamp(0, 255).to(torch.uint8)
+
+
+def _fooled(
+    view: View, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"]
+) -> Bool[Tensor, " batch"]:
+    return outputs(view.exact, images)[0].argmax(dim=1) != labels
+
+
+def check_epsilons(epsilons: Tensor) -> None:
+    """Refuse budgets that do not rise.
+
+    Raises
+    ------
+    ValueError
+        If `epsilons` is no list of finite, rising numbers from 0 on.
+    """
+    if epsilons.dim() != 1 or len(epsilons) == 0:
+        raise ValueError(
+            f"`epsilons` must be a list of at least one number; got shape {list(epsilons.shape)}."
+        )
+    if not math.isfinite(epsilons.sum()) or epsilons[0] < 0:
+        raise ValueError("`epsilons` must be finite and at least 0.")
+    if (epsilons.diff() <= 0).any():
+        raise ValueError(f"`epsilons` must rise; got {epsilons.tolist()}.")
