@@ -9,6 +9,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from mmc_viz import __version__
 
@@ -20,9 +21,16 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one line; the usage is what `--help` is for."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status, 2 for a caller's mistake."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mmc-viz",
         description="Does shaping the feature space make a network robust, "
         "or does it only make attacks fail?",

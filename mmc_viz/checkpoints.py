@@ -126,8 +126,7 @@ def save_model(folder: str | Path, model: Classifier, card: Card) -> Card:
     card = Card(**(vars(card) | {"weights_sha256": hashlib.sha256(weights).hexdigest()}))
     with _replacing(folder) as draft:
         (draft / WEIGHTS).write_bytes(weights)
-        text = json.dumps(card.to_json(), indent=1, allow_nan=False)
-        (draft / CARD).write_text(text + "\n", encoding="utf-8")
+        _write_card(draft / CARD, card)
     return card
 
 
@@ -222,6 +221,28 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
     _check_tensors(tensors, model.state_dict(), path)
     model.load_state_dict(tensors)
     return model.to(device).eval()
+
+
+def record_measurement(name: str | Path, result: dict[str, Any]) -> None:
+    """Add a measured number to a model's card, in place of an older one of the same settings.
+
+    Parameters
+    ----------
+    name : str or Path
+        Shipped name or model folder.
+    result : dict
+        Plain values. Settings are all but the outcome: what was correct, and in what time.
+    """
+    outcome = {"model", "correct", "accuracy", "clean_accuracy", "low", "high", "seconds"}
+
+    def settings(entry: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in entry.items() if key not in outcome}
+
+    path = find_model(name) / CARD
+    card = load_card(name)
+    kept = [entry for entry in card.measured if settings(entry) != settings(result)]
+    added = {key: value for key, value in result.items() if key != "model"}
+    _write_card(path, Card(**(vars(card) | {"measured": [*kept, added]})))
 
 
 def shipped_models() -> list[str]:
@@ -323,6 +344,12 @@ def _replacing(folder: Path) -> Iterator[Path]:
                 os.replace(draft / name, folder / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_card(path: Path, card: Card) -> None:
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(card.to_json(), indent=1, allow_nan=False) + "\n", "utf-8")
+    os.replace(draft, path)
 
 
 def _is_empty_folder(folder: Path) -> bool:

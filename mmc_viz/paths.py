@@ -11,10 +11,12 @@ to the side on which the model errs. No pixel leaves the ball by more than half 
 budgets that are whole levels, k/255, none leaves it at all.
 """
 
+import copy
 import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +27,7 @@ from tqdm.auto import tqdm
 
 from mmc_viz.attacks import View, frozen, pgd
 from mmc_viz.attacks.checks import check_classes, check_images
+from mmc_viz.devices import choose_device
 from mmc_viz.networks import outputs
 from mmc_viz.objectives import margin
 
@@ -175,6 +178,82 @@ def epsilon_path(
         success=torch.stack(success),
         labels=labels.cpu(),
     )
+
+
+def compare(
+    models: dict[str, nn.Module],
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    epsilons: Float[Tensor, " steps"] | Sequence[float],
+    *,
+    objectives: Sequence[str] = ("cross_entropy", "distance", "margin"),
+    steps: int = 20,
+    device: str | torch.device = "auto",
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, dict[str, EpsilonPath]]:
+    """Attack the same images of several models with PGD, once for each objective.
+
+    Parameters
+    ----------
+    models : dict[str, nn.Module]
+        A title for each model. They stay where and as they are; copies go to `device`.
+    images, labels, epsilons
+        As for `epsilon_path`.
+    objectives : sequence of str
+        What the attacker maximises in each run: names from `mmc_viz.objectives`.
+    steps : int
+        Steps of each attack, in each budget.
+    device : str or torch.device
+        Where to compute; `auto` picks CUDA, then MPS, then CPU.
+    seed : int
+        Of the random starts.
+    progress : bool
+        Whether to show a bar.
+
+    Returns
+    -------
+    runs : dict[str, dict[str, EpsilonPath]]
+        Objective to title to path.
+    """
+    device = choose_device(device)
+    copies = {title: copy.deepcopy(model).to(device) for title, model in models.items()}
+    images, labels = images.to(device), labels.to(device)
+    runs: dict[str, dict[str, EpsilonPath]] = {objective: {} for objective in objectives}
+    jobs = [(objective, title) for objective in objectives for title in models]
+    for objective, title in tqdm(jobs, unit="path", disable=not progress):
+        runs[objective][title] = epsilon_path(
+            copies[title],
+            images,
+            labels,
+            epsilons,
+            attack=partial(pgd, steps=steps, objective=objective),
+            seed=seed,
+        )
+    return runs
+
+
+def attack_once(
+    models: dict[str, nn.Module],
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    eps: float,
+    steps: int,
+    objective: str,
+    device: str | torch.device = "auto",
+    seed: int = 0,
+) -> dict[str, EpsilonPath]:
+    """Attack the same images of several models with one budget; the arguments are as in `compare`.
+
+    Returns
+    -------
+    paths : dict[str, EpsilonPath]
+        Title to a path of two steps: the clean images, and those attacked with `eps`.
+    """
+    epsilons = [0.0, eps] if eps > 0 else [0.0]
+    settings = {"objectives": [objective], "steps": steps, "device": device, "seed": seed}
+    return compare(models, images, labels, epsilons, progress=False, **settings)[objective]
 
 
 def _drawn(

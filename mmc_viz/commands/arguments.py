@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,8 @@ def parse_eps(text: str) -> float:
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is no number in [0, 1]; the message gives the way out.
+        If it is no number from 0 on. How large a budget may be depends on the norm, so the attack
+        says that.
     """
     try:
         eps = float(Fraction(text.replace(" ", "")))
@@ -38,12 +38,8 @@ def parse_eps(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"must be a number or a fraction such as 8/255; got {text!r}"
         ) from None
-    if eps > 1:
-        raise argparse.ArgumentTypeError(
-            f"is in units of images in [0, 1]; got {text}. Did you mean {text}/255?"
-        )
-    if eps < 0 or not math.isfinite(eps):
-        raise argparse.ArgumentTypeError(f"must be in [0, 1]; got {text}")
+    if eps < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0; got {text}")
     return eps
 
 
@@ -74,3 +70,12 @@ def write_json(path: Path, value: Any) -> None:
     draft = path.with_name(path.name + ".part")
     draft.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     draft.replace(path)
+
+
+def print_table(header: list[str], rows: list[list[str]]) -> None:
+    """Print columns that line up, numbers and names alike."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    for row in [header, ["-" * width for width in widths], *rows]:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )

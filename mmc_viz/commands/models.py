@@ -1,9 +1,39 @@
-"""Coming."""
+"""List the shipped models with the numbers their cards hold."""
+
+import argparse
+from pathlib import Path
+
+from mmc_viz.commands.arguments import check_output, print_table, write_json
 
 
-def add_arguments(parser):
-    """Nothing yet."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all cards there")
 
 
-def run(arguments):
-    """Nothing yet."""
+def run(arguments: argparse.Namespace) -> None:
+    """Print one line a model; write the cards as JSON on request."""
+    from mmc_viz.checkpoints import load_card, shipped_models
+
+    check_output(arguments.json)
+    cards = {name: load_card(name) for name in shipped_models()}
+    rows = []
+    for name, card in cards.items():
+        clean = next((m for m in card.measured if m["attack"] == "none"), None)
+        robust = [m for m in card.measured if m["attack"] != "none"]
+        rows.append(
+            [
+                name,
+                card.head,
+                card.network,
+                str(card.dim),
+                f"{clean['accuracy']:.2%} of {clean['images']:,}" if clean else "not measured",
+                f"{sum(entry['seconds'] for entry in card.history):.0f}",
+                ", ".join(f"{m['objective']} {m['eps']:g}: {m['accuracy']:.1%}" for m in robust),
+            ]
+        )
+    print_table(
+        ["model", "head", "network", "dim", "clean accuracy", "train s", "robust accuracy"], rows
+    )
+    if arguments.json is not None:
+        write_json(arguments.json, {name: card.to_json() for name, card in cards.items()})

@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Load the data, train, save, and print what came out."""
     from mmc_viz.checkpoints import Card, check_writable, save_model, software_versions
     from mmc_viz.datasets import load_dataset
-    from mmc_viz.training import TrainConfig, choose_device, train
+    from mmc_viz.devices import choose_device
+    from mmc_viz.training import TrainConfig, train
 
     given = vars(arguments)
     names = [field.name for field in fields(TrainConfig)]

@@ -2,5 +2,4 @@
 
 from mmc_viz.training.config import TrainConfig as TrainConfig
 from mmc_viz.training.loop import TrainingRun as TrainingRun
-from mmc_viz.training.loop import choose_device as choose_device
 from mmc_viz.training.loop import train as train

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmc_viz.datasets import Dataset
+from mmc_viz.devices import choose_device
 from mmc_viz.networks import Classifier, make_classifier, outputs
 from mmc_viz.training.augmentation import augment
 from mmc_viz.training.config import TrainConfig
@@ -42,27 +43,6 @@ class TrainingRun:
     model: Classifier
     config: TrainConfig
     history: list[dict[str, Any]]
-
-
-def choose_device(name: str | torch.device = "auto") -> torch.device:
-    """Turn the name of a device into the device; `auto` picks CUDA, then MPS, then CPU.
-
-    Raises
-    ------
-    ValueError
-        If the device is unknown to torch or absent from this machine.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:  # torch raises either, by backend
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"`device` must be auto, cpu, cuda or mps, and present; got {name!r} ({reason})."
-        ) from None
 
 
 def train(

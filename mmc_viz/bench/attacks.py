@@ -1,0 +1,50 @@
+"""PGD against its floor: one forward pass and one gradient of the input for each step.
+
+The floor runs on the model as given, its parameters frozen, and does nothing else: no projection,
+no decision. An attack can beat it only by working on a cheaper form of the same function.
+"""
+
+import torch
+
+from mmc_viz.attacks import pgd
+from mmc_viz.bench.timing import Measurement, one_thread, take_turns
+from mmc_viz.networks import make_classifier
+
+STEPS = 20
+BATCH = 64
+
+
+def measure() -> list[Measurement]:
+    """Ratio of PGD-20 to the floor, on three networks of random weights."""
+    return [
+        _ratio("small_cnn", in_channels=1, size=28, rounds=9),
+        _ratio("resnet20", in_channels=3, size=32, rounds=3),
+        _ratio("resnet20v2", in_channels=3, size=32, rounds=3),
+    ]
+
+
+def _ratio(network: str, *, in_channels: int, size: int, rounds: int) -> Measurement:
+    model = make_classifier(network, "mmc", in_channels=in_channels, num_classes=10)
+    model.eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(BATCH, in_channels, size, size, generator=generator)
+    labels = model(images).argmax(dim=1)
+
+    def floor() -> None:
+        for _ in range(STEPS):
+            point = images.clone().requires_grad_()
+            torch.autograd.grad(model(point).sum(), point)
+
+    def attack() -> None:
+        # A budget far below any margin: no image leaves early, all steps are paid for.
+        pgd(model, images, labels, eps=1e-8, steps=STEPS)
+
+    with one_thread():
+        seconds = take_turns({"floor": floor, "pgd": attack}, rounds=rounds)
+    return Measurement(
+        f"PGD-{STEPS} / floor, {network}",
+        seconds["pgd"] / seconds["floor"],
+        "ratio",
+        f"batch {BATCH}, {size}x{size}; floor {seconds['floor']:.2f} s CPU, "
+        f"PGD {seconds['pgd']:.2f} s",
+    )
