@@ -24,7 +24,7 @@ def max_mahalanobis_centers(
     num_classes: int,
     dim: int,
     *,
-    radius: float = 10.0,
+    radius: float | int = 10.0,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "num_classes dim"]:
@@ -95,7 +95,7 @@ def spread_centers(
     num_classes: int,
     dim: int,
     *,
-    radius: float = 10.0,
+    radius: float | int = 10.0,
     seed: int = 0,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
@@ -148,7 +148,7 @@ def spread_centers(
     )
 
 
-def _check(num_classes: int, radius: float) -> None:
+def _check(num_classes: int, radius: float | int) -> None:
     if num_classes < 2:
         raise ValueError(f"`num_classes` must be at least 2; got {num_classes}.")
     if not (radius > 0 and math.isfinite(radius)):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -143,7 +144,7 @@ def robustness_curve(
     model: nn.Module,
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
-    epsilons: Float[Tensor, " steps"] | Sequence[float],
+    epsilons: Tensor | np.ndarray | Sequence[float | int],
     attacks: dict[str, Callable[..., Tensor]],
     *,
     progress: bool = False,
@@ -161,7 +162,7 @@ def robustness_curve(
         In [0, 1].
     labels : Int[Tensor, "batch"]
         True classes.
-    epsilons : Float[Tensor, "steps"] or sequence of float
+    epsilons : tensor, array or sequence of float
         Budgets in the unit of the images, rising.
     attacks : dict[str, callable]
         Each is called as `attack(model, images, labels, eps=)` and returns images; settings are

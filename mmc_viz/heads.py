@@ -81,7 +81,7 @@ class SoftmaxCrossEntropy(Head):
         dim: int,
         num_classes: int,
         *,
-        radius: float = 10.0,
+        radius: float | int = 10.0,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
@@ -127,7 +127,7 @@ class MaxMahalanobisCenter(Head):
         dim: int,
         num_classes: int,
         *,
-        radius: float = 10.0,
+        radius: float | int = 10.0,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
@@ -158,7 +158,7 @@ def make_head(
     dim: int,
     num_classes: int,
     *,
-    radius: float = 10.0,
+    radius: float | int = 10.0,
     generator: torch.Generator | None = None,
 ) -> Head:
     """Build the head registered under `name`; the other arguments are those of `Head`.

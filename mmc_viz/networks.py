@@ -70,7 +70,7 @@ def make_classifier(
     in_channels: int,
     num_classes: int,
     dim: int | None = None,
-    radius: float = 10.0,
+    radius: float | int = 10.0,
     mean: Float[Tensor, " channels"] | None = None,
     std: Float[Tensor, " channels"] | None = None,
     seed: int = 0,

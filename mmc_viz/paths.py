@@ -6,9 +6,9 @@ at each budget the path is as strong as an attack run for that budget alone.
 
 A path is made to be drawn, so its images are bytes, and every number in it is that of the image as
 drawn: predictions, logits and features are computed from the bytes. Rounding to the nearest of 256
-grey levels moves a pixel by up to half a level. Where it would undo an attack, pixels are rounded
-to the side on which the model errs. No pixel leaves the ball by more than half a level, 0.002; with
-budgets that are whole levels, k/255, none leaves it at all.
+grey levels moves a pixel by up to half a level. Where it would undo an attack, each pixel is
+rounded up or down instead, to the side on which the model errs. So a drawn pixel may leave the ball
+by less than one level, 0.004; with budgets that are whole levels, k/255, none leaves it at all.
 """
 
 import copy
@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
@@ -98,10 +98,10 @@ def epsilon_path(
     model: nn.Module,
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
-    epsilons: Float[Tensor, " steps"] | Sequence[float],
+    epsilons: Tensor | np.ndarray | Sequence[float | int],
     *,
     attack: Callable[..., Tensor] = pgd,
-    follow: Literal["hold", "track"] = "hold",
+    follow: str = "hold",
     seed: int = 0,
     progress: bool = False,
 ) -> EpsilonPath:
@@ -116,8 +116,8 @@ def epsilon_path(
         that come from bytes.
     labels : Int[Tensor, "batch"]
         True classes.
-    epsilons : Float[Tensor, "steps"] or sequence of float
-        Budgets, rising.
+    epsilons : tensor, array or sequence of float
+        Budgets in the unit of the images, rising.
     attack : callable
         Called as `attack(model, images, labels, eps=, generator=)`. Settings are fixed beforehand,
         for instance `functools.partial(pgd, steps=50, objective="distance")`.
@@ -160,7 +160,7 @@ def epsilon_path(
             source = torch.where(fooled[:, None, None, None], start, clean) / 255
             generator = torch.Generator().manual_seed(seed)
             found = attack(view, source, labels, eps=eps, generator=generator)
-            fresh = _drawn(view, found, clean, labels)
+            fresh = _drawn(view, found, labels)
             if follow == "hold":
                 fresh = torch.where(fooled[:, None, None, None], frame, fresh)
             frame = fresh
@@ -184,7 +184,7 @@ def compare(
     models: dict[str, nn.Module],
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
-    epsilons: Float[Tensor, " steps"] | Sequence[float],
+    epsilons: Tensor | np.ndarray | Sequence[float | int],
     *,
     objectives: Sequence[str] = ("cross_entropy", "distance", "margin"),
     steps: int = 20,
@@ -238,7 +238,7 @@ def attack_once(
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
     *,
-    eps: float,
+    eps: float | int,
     steps: int,
     objective: str,
     device: str | torch.device = "auto",
@@ -259,16 +259,12 @@ def attack_once(
 def _drawn(
     view: View,
     found: Float[Tensor, "batch channels height width"],
-    clean: UInt8[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
 ) -> UInt8[Tensor, "batch channels height width"]:
     """Round to bytes without undoing the attack, where that can be done."""
-    change = (found - clean / 255) * 255  # in grey levels
-    reach = (change.flatten(1).abs().amax(dim=1) + 0.5).floor()[:, None, None, None]
-    nearest = _applied(clean, change.round(), reach)
-
-    with torch.no_grad():
-        undone = _fooled(view, found, labels) & ~_fooled(view, nearest / 255, labels)
+    levels = found * 255
+    nearest = _bytes(levels.round())
+    undone = _fooled(view, found, labels) & ~_fooled(view, nearest / 255, labels)
     rows = undone.nonzero()[:, 0]
     if len(rows):
         # Rounding pushes a point that lies just past the boundary back over it. Rounding each
@@ -277,17 +273,17 @@ def _drawn(
         with torch.enable_grad():
             value = margin(view.fast(point), labels[rows]).sum()
         uphill = torch.autograd.grad(value, point)[0] > 0
-        pushed = torch.where(uphill, change[rows].ceil(), change[rows].floor())
-        nearest[rows] = _applied(clean[rows], pushed, reach[rows])
+        # What is a whole level but for float32's rounding stays that level, and within its ball.
+        whole = (levels[rows] - levels[rows].round()).abs() < 1e-3
+        pushed = torch.where(uphill, levels[rows].ceil(), levels[rows].floor())
+        nearest[rows] = _bytes(torch.where(whole, levels[rows].round(), pushed))
     return nearest
 
 
-def _applied(
-    clean: UInt8[Tensor, "batch channels height width"],
-    change: Float[Tensor, "batch channels height width"],
-    reach: Float[Tensor, "batch 1 1 1"],
+def _bytes(
+    levels: Float[Tensor, "batch channels height width"],
 ) -> UInt8[Tensor, "batch channels height width"]:
-    return (clean + change.clamp(-reach, reach)).clamp(0, 255).to(torch.uint8)
+    return levels.clamp(0, 255).to(torch.uint8)
 
 
 def _fooled(

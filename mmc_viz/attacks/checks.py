@@ -62,7 +62,7 @@ def check_targets(targets: Tensor, labels: Tensor) -> None:
         raise ValueError(f"`targets` must differ from `labels`; {equal} of them are equal.")
 
 
-def check_eps(eps: float | Tensor, images: Tensor, norm: str) -> Tensor:
+def check_eps(eps: float | int | Tensor, images: Tensor, norm: str) -> Tensor:
     """Give the budget of each image as a tensor `[N]` of the type and place of the images.
 
     Raises

@@ -5,7 +5,8 @@ All are projected ascent: from a point $x_0$ of the ball about the image,
 $$x_{s+1} = \Pi\bigl( x_s + \alpha\, \mathrm{steepest}(\nabla_x\, \mathrm{objective}(x_s)) \bigr),$$
 
 with $\Pi$ the projection into the ball and into [0, 1]. An image leaves the batch at the first
-iterate that fools the model.
+iterate that fools the model. Where none does, the point of the ball that is best for the last
+gradient is looked at too.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def fgsm(
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
     *,
-    eps: float | Tensor,
+    eps: float | int | Tensor,
     norm: str = "linf",
     objective: str | Objective = "margin",
     targets: Int[Tensor, " batch"] | None = None,
@@ -73,9 +74,9 @@ def pgd(
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
     *,
-    eps: float | Tensor,
+    eps: float | int | Tensor,
     steps: int = 20,
-    step_size: float | Tensor | None = None,
+    step_size: float | int | Tensor | None = None,
     norm: str = "linf",
     objective: str | Objective = "margin",
     targets: Int[Tensor, " batch"] | None = None,
@@ -167,9 +168,9 @@ def _attack(
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
     *,
-    eps: float | Tensor,
+    eps: float | int | Tensor,
     steps: int,
-    step_size: float | Tensor | None,
+    step_size: float | int | Tensor | None,
     norm: str,
     objective: str | Objective,
     targets: Int[Tensor, " batch"] | None,
@@ -242,26 +243,38 @@ def _ascend(
     """Ascend from `start`; return the last iterate of each image and whether it fools the model."""
     result, fooled = start.clone(), torch.zeros_like(classes, dtype=torch.bool)
     active = torch.arange(len(images), device=images.device)  # rows still in the batch
-    point = start
+    point, direction = start, torch.zeros_like(start)
     for step in range(steps + 1):
         last = step == steps
         with torch.set_grad_enabled(not last):
             point = point.detach().requires_grad_(not last)
             logits = view.fast(point)
             value = goal.value(logits, classes[active])
-        gradient = None if last else torch.autograd.grad(value.sum(), point)[0]
-        point = point.detach()
-        done = _confirmed(view, goal, point, logits.detach(), classes[active])
+            if not last:
+                direction = ball.steepest(torch.autograd.grad(value.sum(), point)[0])
+        point, logits = point.detach(), logits.detach()
+        done = _confirmed(view, goal, point, logits, classes[active])
         if record is not None:
-            record(step, active, point, logits.detach(), value.detach())
+            record(step, active, point, logits, value.detach())
         if done.any() or last:
             result[active] = point
             fooled[active] = done
-            if last or done.all():
-                break
-            active, point, gradient = active[~done], point[~done], gradient[~done]
-        move = ball.steepest(gradient) * step_size[active][:, None, None, None]
-        point = ball.project(point + move, images[active], eps[active])
+            active, point, direction = active[~done], point[~done], direction[~done]
+        if last or len(active) == 0:
+            break
+        point = ball.project(
+            point + direction * _column(step_size[active]), images[active], eps[active]
+        )
+    if len(active):
+        # Steps along the sphere of l2 stop a percent or two short of its best point. That point is
+        # known if the model is linear between here and there; it is worth one look.
+        aim = ball.project(
+            images[active] + direction * _column(eps[active]), images[active], eps[active]
+        )
+        with torch.no_grad():
+            done = _confirmed(view, goal, aim, view.fast(aim), classes[active])
+        result[active[done]] = aim[done]
+        fooled[active[done]] = True
     return result, fooled
 
 
@@ -278,6 +291,10 @@ def _confirmed(
         with torch.no_grad():
             done[done.clone()] = goal.reached(view.exact(point[done]), classes[done])
     return done
+
+
+def _column(values: Float[Tensor, " batch"]) -> Float[Tensor, "batch 1 1 1"]:
+    return values[:, None, None, None]
 
 
 class _Goal:

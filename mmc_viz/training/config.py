@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 from mmc_viz.heads import HEADS
 from mmc_viz.networks import NETWORKS
 
-Schedule = Literal["one_cycle", "steps"]
-Decay = Literal["all", "convolutions"]
-Augmentation = Literal["none", "shift", "shift_flip"]
+SCHEDULES = ("one_cycle", "steps")
+DECAYS = ("all", "convolutions")
+AUGMENTATIONS = ("none", "shift", "shift_flip")
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class TrainConfig:
     network: str = "small_cnn"
     head: str = "mmc"
     dim: int | None = None  # of the features; None: the network's own
-    radius: float = 10.0  # norm of the centers, in feature units (not squared)
+    radius: float | int = 10.0  # norm of the centers, in feature units (not squared)
     epochs: int = 60  # passes over the training images
     batch_size: int = 128  # images a step
-    lr: float | None = None  # peak of the learning rate; None: the head's `peak_lr`
-    momentum: float = 0.9  # of SGD, Nesterov's form
+    lr: float | int | None = None  # peak of the learning rate; None: the head's `peak_lr`
+    momentum: float | int = 0.9  # of SGD, Nesterov's form
     nesterov: bool = True
-    weight_decay: float = 5e-4  # added to the gradient as `weight_decay * w`
-    decay: Decay = "all"  # which weights decay: all matrices and kernels, or convolutions alone
-    schedule: Schedule = "one_cycle"
+    weight_decay: float | int = 5e-4  # added to the gradient as `weight_decay * w`
+    decay: str = "all"  # which weights decay: all matrices and kernels, or convolutions alone
+    schedule: str = "one_cycle"
     milestones: tuple[int, ...] = (101, 151)  # first epochs (from 0) of the lower rates of `steps`
-    augmentation: Augmentation | None = None  # None: `shift` for digits, else `shift_flip`
+    augmentation: str | None = None  # None: `shift` for digits, else `shift_flip`
     image_size: int = 32  # pixels, for `folder:PATH` alone: the other data sets have their own
     limit: int | None = None  # train on the first so many images; None: all
     seed: int = 0  # of the initial weights, the order of the images and their augmentation
@@ -48,15 +48,23 @@ class TrainConfig:
     def __post_init__(self):
         _check_choice("network", self.network, NETWORKS)
         _check_choice("head", self.head, HEADS)
-        _check_choice("schedule", self.schedule, get_args(Schedule))
-        _check_choice("decay", self.decay, get_args(Decay))
+        _check_choice("schedule", self.schedule, SCHEDULES)
+        _check_choice("decay", self.decay, DECAYS)
         if self.augmentation is not None:
-            _check_choice("augmentation", self.augmentation, get_args(Augmentation))
+            _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
         for name in ("epochs", "batch_size", "image_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {getattr(self, name)}.")
-        if self.lr is not None and not (self.lr > 0 and math.isfinite(self.lr)):
-            raise ValueError(f"`lr` must be positive and finite; got {self.lr}.")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"`limit` must be at least 1; got {self.limit}.")
+        for name in ("lr", "radius"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"`{name}` must be positive and finite; got {value}.")
+        for name in ("momentum", "weight_decay"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise ValueError(f"`{name}` must be in [0, 1); got {value}.")
 
     def resolved(self) -> "TrainConfig":
         """Fill in what was left to us, so that the saved configuration says all."""
@@ -69,7 +77,7 @@ class TrainConfig:
 
     def learning_rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate of one step, counted from 0 over the whole run."""
-        lr = self.lr or HEADS[self.head].peak_lr
+        lr = self.resolved().lr
         if self.schedule == "steps":
             epoch = step // steps_per_epoch
             return lr * 0.1 ** sum(epoch >= milestone for milestone in self.milestones)

@@ -1,0 +1,51 @@
+"""What several test modules need: a linear model with known answers, and small digits."""
+
+import pytest
+import torch
+from torch import nn
+
+from mmc_viz.datasets import load_dataset
+
+
+class Linear(nn.Module):
+    """Logits W x + b of flattened images: the nearest adversarial point is known in closed form."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor):
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, images):
+        return images.flatten(1) @ self.weight.T + self.bias
+
+    def distance(self, images, labels, norm):
+        """Distance of each image to the nearest point with another label, the box set aside.
+
+        For a linear model it is the least, over rivals j, of (h_y - h_j) / ||w_y - w_j||*, with the
+        dual norm: l1 for linf, l2 for l2.
+        """
+        dual = {"linf": 1, "l2": 2}[norm]
+        logits = self(images)
+        gap = logits.gather(1, labels[:, None]) - logits
+        length = (self.weight[labels][:, None] - self.weight[None]).norm(p=dual, dim=2)
+        rival = torch.arange(len(self.weight)) != labels[:, None]
+        return torch.where(rival, gap / length, torch.inf).amin(dim=1)
+
+
+@pytest.fixture
+def linear():
+    """A linear model on 1x6x6 images, images amid the box, and their labels."""
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randn(5, 36, generator=generator)
+    model = Linear(weight, torch.zeros(5))
+    # Amid the box, so that the nearest adversarial point lies inside it too.
+    images = 0.5 + 0.05 * torch.randn(40, 1, 6, 6, generator=generator).clamp(-1, 1)
+    with torch.no_grad():
+        model.bias.copy_(-model(images).mean(dim=0))
+        labels = model(images).argmax(dim=1)
+    return model, images, labels
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return load_dataset("digits", "test")

@@ -1,0 +1,382 @@
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from mmc_viz.attacks import FIXED_BUDGET, fgsm, frozen, pgd
+from mmc_viz.attacks.balls import BALLS
+from mmc_viz.networks import make_classifier, outputs
+from mmc_viz.objectives import OBJECTIVES
+
+NORMS = ["linf", "l2"]
+ATTACKS = sorted(FIXED_BUDGET)
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    """A network of random weights with used batch norms, images, and what it takes them for."""
+    model = make_classifier("small_cnn", "mmc", in_channels=1, num_classes=10)
+    images = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for _ in range(50):
+            model.train()(images)
+    return model.eval(), images, model(images).argmax(dim=1)
+
+
+def length(change, norm):
+    return change.flatten(1).norm(p={"linf": torch.inf, "l2": 2}[norm], dim=1)
+
+
+def fooled(model, images, labels):
+    return model(images).argmax(dim=1) != labels
+
+
+# --- strength -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_pgd_finds_the_nearest_adversarial_point_of_a_linear_model(linear, norm):
+    model, images, labels = linear
+    nearest = model.distance(images, labels, norm).detach()
+    attack = partial(pgd, norm=norm, steps=50)
+    assert not fooled(model, attack(model, images, labels, eps=0.99 * nearest), labels).any()
+    # Of the rivals, the one nearest in logits need not be the one nearest in pixels, and ascent
+    # of the margin follows the first. Attacking each rival in turn leaves no such doubt.
+    found = fooled(model, attack(model, images, labels, eps=1.01 * nearest), labels)
+    for rival in range(5):
+        targets = torch.where(labels == rival, (rival + 1) % 5, rival)
+        aimed = attack(model, images, labels, eps=1.01 * nearest, targets=targets)
+        found |= fooled(model, aimed, labels)
+    assert found.all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("objective", ["cross_entropy", "distance", "margin"])
+def test_with_two_classes_one_step_and_many_reach_the_optimum(norm, objective):
+    # Two rows of opposite sign: the true logit falls exactly as the other rises, so all agree.
+    generator = torch.Generator().manual_seed(3)
+    row = torch.randn(36, generator=generator)
+    from conftest import Linear
+
+    model = Linear(torch.stack([row, -row]) / 6, torch.stack([-row.sum(), row.sum()]) / 12)
+    images = 0.5 + 0.02 * torch.randn(30, 1, 6, 6, generator=generator)
+    labels = model(images).argmax(dim=1)
+    nearest = model.distance(images, labels, norm).detach()
+    for attack in (partial(fgsm, norm=norm), partial(pgd, norm=norm, steps=60)):
+        below = attack(model, images, labels, eps=0.99 * nearest, objective=objective)
+        above = attack(model, images, labels, eps=1.01 * nearest, objective=objective)
+        assert not fooled(model, below, labels).any()
+        assert fooled(model, above, labels).all()
+
+
+def test_more_budget_steps_and_restarts_fool_more(untrained):
+    model, images, labels = untrained
+
+    def count(**settings):
+        return fooled(model, pgd(model, images, labels, **settings), labels).sum().item()
+
+    by_eps = [count(eps=eps, steps=10) for eps in (0.0, 0.01, 0.05, 0.3)]
+    assert by_eps == sorted(by_eps)
+    assert by_eps[0] == 0 < by_eps[-1]
+    assert count(eps=0.03, steps=40) >= count(eps=0.03, steps=1)
+    assert count(eps=0.03, steps=3, restarts=5) >= count(eps=0.03, steps=3)
+
+
+def test_targets_are_reached(linear):
+    model, images, labels = linear
+    targets = (labels + 1) % 5
+    found = pgd(model, images, labels, eps=0.5, steps=60, targets=targets)
+    assert torch.equal(model(found).argmax(dim=1), targets)
+
+
+# Not `dlr`: aimed at a class that comes third, it is 1 and its gradient 0, whatever the image.
+@pytest.mark.parametrize("objective", ["cross_entropy", "distance", "margin"])
+def test_a_targeted_attack_raises_the_target(linear, objective):
+    model, images, labels = linear
+    targets = (labels + 2) % 5
+    goal = OBJECTIVES[objective]
+    found = pgd(
+        model, images, labels, eps=0.02, steps=10, targets=targets, objective=objective, norm="l2"
+    )
+    # Minus the objective at the target is what a targeted attack raises.
+    assert (goal(model(found), targets) < goal(model(images), targets)).all()
+
+
+# --- the contract -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_budget_returns_the_images(untrained, attack, norm):
+    model, images, labels = untrained
+    assert torch.equal(FIXED_BUDGET[attack](model, images, labels, eps=0.0, norm=norm), images)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_outputs_obey_the_box_and_each_image_s_ball(untrained, attack, norm):
+    model, images, labels = untrained
+    images = images.clone()
+    images[0], images[1] = 0, 1  # corners of the box
+    eps = torch.linspace(0.01, 0.6, len(images))
+    found = FIXED_BUDGET[attack](model, images, labels, eps=eps, norm=norm)
+    assert found.min() >= 0 and found.max() <= 1
+    assert (length(found - images, norm) <= eps + 1e-6).all()
+    assert not torch.equal(found, images)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_attacks_have_no_side_effects(untrained, attack):
+    model, images, labels = copy.deepcopy(untrained[0]), untrained[1].clone(), untrained[2].clone()
+    model.train()
+    model.backbone[1].eval()
+    model.requires_grad_(True)
+    modes = [module.training for module in model.modules()]
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    copies, state = (images.clone(), labels.clone()), torch.get_rng_state()
+    FIXED_BUDGET[attack](model, images, labels, eps=0.1)
+    assert [module.training for module in model.modules()] == modes
+    assert all(weight.grad is None and weight.requires_grad for weight in model.parameters())
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+    assert torch.equal(images, copies[0]) and torch.equal(labels, copies[1])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_models_that_cannot_be_copied_are_attacked_in_place_and_put_back(untrained):
+    model, images, labels = untrained
+
+    class Stubborn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = copy.deepcopy(model).train()
+            self.seen = self.inner.head.centers * torch.ones(1, requires_grad=True)  # no leaf
+
+        def forward(self, x):
+            return self.inner(x)
+
+    stubborn = Stubborn()
+    with pytest.raises(RuntimeError):
+        copy.deepcopy(stubborn)
+    found = pgd(stubborn, images, labels, eps=0.1, steps=5)
+    torch.testing.assert_close(found, pgd(model, images, labels, eps=0.1, steps=5))
+    assert stubborn.training and stubborn.inner.training
+    assert all(weight.grad is None for weight in stubborn.parameters())
+
+
+def test_attacks_see_the_model_in_evaluation_mode(untrained):
+    model, images, labels = untrained
+    training = copy.deepcopy(model).train()
+    expected = pgd(model, images, labels, eps=0.1, steps=5)
+    assert torch.equal(pgd(training, images, labels, eps=0.1, steps=5), expected)
+
+
+def test_the_same_generator_gives_the_same_images_and_the_default_is_seed_zero(untrained):
+    model, images, labels = untrained
+
+    def attack(seed):
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        return pgd(model, images, labels, eps=0.01, steps=2, generator=generator)
+
+    assert torch.equal(attack(7), attack(7))
+    assert torch.equal(attack(None), attack(0))
+    assert not torch.equal(attack(7), attack(8))
+
+
+def test_results_do_not_depend_on_the_batch(untrained):
+    model, images, labels = untrained
+    whole = pgd(model, images, labels, eps=0.02, steps=5)
+    parts = pgd(model, images, labels, eps=0.02, steps=5, batch_size=5)
+    torch.testing.assert_close(whole, parts, rtol=0, atol=1e-5)
+
+
+def test_what_the_model_gets_wrong_already_comes_back_as_it_is(untrained):
+    model, images, labels = untrained
+    labels = labels.clone()
+    labels[:4] = (labels[:4] + 1) % 10
+    found = pgd(model, images, labels, eps=0.05)
+    assert torch.equal(found[:4], images[:4])
+
+
+def test_works_inside_no_grad(untrained):
+    model, images, labels = untrained
+    expected = pgd(model, images, labels, eps=0.05, steps=3)
+    with torch.no_grad():
+        assert torch.equal(pgd(model, images, labels, eps=0.05, steps=3), expected)
+
+
+def test_no_images_give_no_images(untrained):
+    model, images, labels = untrained
+    assert pgd(model, images[:0], labels[:0], eps=0.1).shape == (0, 1, 8, 8)
+
+
+def test_a_callable_is_an_objective(untrained):
+    model, images, labels = untrained
+
+    def margin(logits, classes):
+        return OBJECTIVES["margin"](logits, classes)
+
+    own = pgd(model, images, labels, eps=0.05, steps=5, objective=margin)
+    assert torch.equal(own, pgd(model, images, labels, eps=0.05, steps=5))
+
+
+# --- trace --------------------------------------------------------------------------------------
+
+
+def test_trace_sees_every_iterate_of_every_image(untrained):
+    model, images, labels = untrained
+    seen = []
+    found = pgd(model, images, labels, eps=0.03, steps=6, trace=lambda *values: seen.append(values))
+    assert [step for step, *_ in seen] == list(range(len(seen)))
+    done = fooled(model, found, labels)
+    assert len(seen) == 7 if not done.all() else len(seen) <= 7
+    for _, points, logits, loss in seen:
+        assert (length(points - images, "linf") <= 0.03 + 1e-6).all()
+        torch.testing.assert_close(logits, model(points), rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(loss, OBJECTIVES["margin"](logits, labels))
+    torch.testing.assert_close(seen[-1][1], found)
+    untraced = pgd(model, images, labels, eps=0.03, steps=6)
+    torch.testing.assert_close(found, untraced, rtol=0, atol=1e-5)
+
+
+# --- the view -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["small_cnn", "resnet8", "resnet8v2"])
+def test_batch_norms_are_folded_and_logits_stay(network):
+    model = make_classifier(network, "mmc", in_channels=3, num_classes=10)
+    images = torch.rand(6, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for _ in range(20):
+            model.train()(images)
+
+    def norms(module):
+        return sum(isinstance(part, nn.BatchNorm2d) for part in module.modules())
+
+    with frozen(model, images) as view:
+        assert view.fast is not view.exact
+        assert norms(view.fast) < norms(model)
+        expected = outputs(model, images)[0]
+        torch.testing.assert_close(view(images), expected, rtol=1e-6, atol=1e-4)
+        torch.testing.assert_close(view.fast(images), expected, rtol=1e-4, atol=1e-3)
+        with frozen(view, images) as again:
+            assert again is view
+
+
+def test_a_model_that_cannot_be_traced_is_used_as_it_is(untrained):
+    model, images, labels = untrained
+
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def forward(self, x):
+            return self.inner(x) if x.sum() > 0 else self.inner(-x)
+
+    branching = Branching()
+    with frozen(branching, images) as view:
+        assert view.fast is view.exact
+    found = pgd(branching, images, labels, eps=0.05, steps=5)
+    torch.testing.assert_close(found, pgd(model, images, labels, eps=0.05, steps=5))
+
+
+def test_the_original_model_decides_what_is_fooled(untrained):
+    """A fast form that errs everywhere must not pass for success."""
+    model, images, labels = untrained
+    with frozen(model, images) as view:
+
+        class Wrong(nn.Module):
+            def forward(self, x):
+                return view.exact(x).roll(1, dims=1)
+
+        view.fast = Wrong()
+        found = pgd(view, images, labels, eps=1e-6, steps=3)
+    assert torch.equal(fooled(model, found, labels), torch.zeros(len(labels), dtype=torch.bool))
+
+
+# --- balls --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_samples_are_uniform_in_the_unit_ball(norm):
+    shape = torch.Size([20_000, 1, 1, 3])
+    points = BALLS[norm].sample(shape, torch.Generator().manual_seed(0))
+    radii = length(points, norm)
+    assert radii.max() <= 1 + 1e-6
+    # In a uniform ball of dimension n, the n-th power of the radius is uniform in [0, 1].
+    for share in (0.1, 0.5, 0.9):
+        assert (radii**3 < share).double().mean() == pytest.approx(share, abs=0.01)
+    assert points.mean(dim=0).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_no_point_of_the_ball_is_steeper(norm):
+    generator = torch.Generator().manual_seed(0)
+    gradient = torch.randn(50, 1, 4, 4, generator=generator)
+    best = (BALLS[norm].steepest(gradient) * gradient).sum(dim=(1, 2, 3))
+    dual = {"linf": 1, "l2": 2}[norm]
+    torch.testing.assert_close(best, gradient.flatten(1).norm(p=dual, dim=1))
+    zero = torch.zeros(2, 1, 4, 4)
+    assert torch.equal(BALLS[norm].steepest(zero), zero)
+    tiny = BALLS[norm].steepest(gradient * 1e-30)
+    torch.testing.assert_close(tiny, BALLS[norm].steepest(gradient))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_projection_lands_in_the_ball_and_the_box_and_keeps_what_is_inside(norm):
+    generator = torch.Generator().manual_seed(0)
+    centers = torch.rand(50, 1, 4, 4, generator=generator)
+    points = centers + torch.randn(50, 1, 4, 4, generator=generator)
+    eps = torch.linspace(0.01, 1, 50)
+    inside = BALLS[norm].project(points, centers, eps)
+    assert (length(inside - centers, norm) <= eps + 1e-6).all()
+    assert inside.min() >= 0 and inside.max() <= 1
+    again = BALLS[norm].project(inside, centers, eps)
+    torch.testing.assert_close(again, inside, rtol=0, atol=1e-6)
+
+
+# --- mistakes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"eps": -0.1}, "`eps` must be finite and at least 0; got -0.1"),
+        ({"eps": 8}, "`eps` must be at most 1.* got 8. Did you mean 8/255"),
+        ({"eps": float("nan")}, "`eps` must be finite"),
+        ({"eps": torch.tensor([0.1, 0.2])}, r"`eps` must be a number or a tensor \[12\]"),
+        ({"steps": 0}, "`steps` must be at least 1; got 0"),
+        ({"restarts": 0}, "`restarts` must be at least 1; got 0"),
+        ({"norm": "l1"}, "`norm` must be one of linf, l2; got 'l1'"),
+        ({"objective": "loss"}, "`objective` must be one of cross_entropy"),
+        ({"images": torch.full((12, 1, 8, 8), 2.0)}, r"`images` must lie in \[0, 1\].*255"),
+        ({"images": torch.full((12, 1, 8, 8), torch.nan)}, r"`images` must lie in \[0, 1\]"),
+        ({"labels": torch.full((12,), 10)}, r"`labels` must be in 0 \.\. 9"),
+        ({"labels": torch.full((12,), -1)}, r"`labels` must be in 0 \.\. 9"),
+        ({"targets": torch.full((12,), 10)}, r"`targets` must be in 0 \.\. 9"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(untrained, change, words):
+    model, images, labels = untrained
+    call = {"images": images, "labels": labels, "eps": 0.1} | change
+    with pytest.raises(ValueError, match=words) as raised:
+        pgd(model, **call)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_target_equal_to_the_label_is_refused(untrained):
+    model, images, labels = untrained
+    targets = (labels + 1) % 10
+    targets[3] = labels[3]
+    with pytest.raises(ValueError, match="`targets` must differ from `labels`; 1 of them"):
+        pgd(model, images, labels, eps=0.1, targets=targets)
+
+
+def test_a_model_without_finite_logits_is_refused(untrained):
+    _, images, labels = untrained
+    broken = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    nn.init.constant_(broken[1].weight, torch.nan)
+    with pytest.raises(ValueError, match="logits that are not finite on 12"):
+        pgd(broken, images, labels, eps=0.1)
