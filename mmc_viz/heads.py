@@ -120,7 +120,7 @@ class MaxMahalanobisCenter(Head):
     https://arxiv.org/abs/1905.10626. The authors' code has no factor 1/2; the optimum is the same.
     """
 
-    peak_lr = 0.01
+    peak_lr = 0.03
 
     def __init__(
         self,

@@ -158,7 +158,7 @@ def test_paths_that_do_not_belong_together_are_refused(runs, names, message):
 
 
 def test_a_bundle_too_large_for_a_browser_is_refused(monkeypatch):
-    monkeypatch.setattr("mmc_viz.bundles.MAX_BYTES", 10)
+    monkeypatch.setattr("mmc_viz.bundles.packing.MAX_BYTES", 10)
     with pytest.raises(ValueError, match="Use fewer images or fewer epsilons"):
         pack(make_runs(), NAMES)
 

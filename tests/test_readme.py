@@ -1,0 +1,34 @@
+"""What the READMEs show, run as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mmc_viz.__main__ import COMMANDS
+from mmc_viz.checkpoints import load_card, shipped_models
+
+REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+def test_python_examples_run(block, capsys):
+    exec(compile(block, "README.md", "exec"), {})
+
+
+def test_every_command_and_every_module_is_described():
+    for command in COMMANDS:
+        assert f"mmc-viz {command}" in README
+    package = REPOSITORY / "mmc_viz"
+    for path in package.iterdir():
+        if path.suffix == ".py" or (path / "__init__.py").exists():
+            if path.stem not in ("__init__",):
+                assert f"`{path.stem}`" in README, path
+
+
+def test_the_data_readme_names_the_command_of_every_shipped_model():
+    text = (REPOSITORY / "data" / "README.md").read_text(encoding="utf-8")
+    assert len(shipped_models()) >= 6
+    for name in shipped_models():
+        assert load_card(name).command in text
