@@ -192,7 +192,7 @@ class Visit:
             theme,
         )
         light = "false" if dark else "true"
-        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]')
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
 
 
 @contextmanager

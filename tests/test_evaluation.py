@@ -10,6 +10,7 @@ from mmc_viz.attacks import pgd
 from mmc_viz.checkpoints import load_model
 from mmc_viz.datasets import load_dataset
 from mmc_viz.evaluation import accuracy, robustness_curve, wilson_interval
+from mmc_viz.objectives import OBJECTIVES
 
 
 def test_accuracy_counts_and_leaves_the_model_alone(linear):
@@ -128,3 +129,23 @@ def test_sce_falls_to_both_alike(fashion):
     }
     curve = robustness_curve(model, fashion.inputs(), fashion.labels, [0.06, 0.1], attacks)
     assert (curve.accuracy[0] - curve.accuracy[1]).abs().max() <= 0.1
+
+
+def test_what_survives_cross_entropy_was_never_attacked(fashion):
+    """The images that MMC still gets right are those on which the loss has no slope to climb."""
+    model, images, labels = load_model("fashion-mmc"), fashion.inputs(), fashion.labels
+    points = []
+    found = pgd(
+        model,
+        images,
+        labels,
+        eps=0.06,
+        objective="cross_entropy",
+        trace=lambda step, at, *_: points.append(at),
+    )
+    start = points[0].requires_grad_()
+    loss = OBJECTIVES["cross_entropy"](model(start), labels).sum()
+    flat = torch.autograd.grad(loss, start)[0].flatten(1).abs().amax(dim=1) == 0
+    survives = model(found).argmax(dim=1) == labels
+    assert survives.sum() >= 100
+    assert (survives & ~flat).sum() <= 0.02 * survives.sum()

@@ -12,7 +12,7 @@ const SIDE_BY_SIDE = 640; // width in CSS pixels from which two panels stand bes
 const PANEL_GAP = 28;
 const LABELS_UP_TO = 64; // with more images than this the grid would become too tall for labels
 const SMALLEST_FONT = 10.5; // of a label, in CSS pixels
-const SCREEN_SHARE = 0.7; // of the window's height that a grid may take
+const SCREEN_SHARE = 0.66; // of the window's height that a grid may take
 const GAINS = [1, 2, 5, 10, 20, 50, 100];
 const HINT = "Point at an image, or go to a grid with Tab and use the arrow keys.";
 
@@ -356,13 +356,14 @@ function buildPage(el) {
 
 function buildPanel(parent) {
   const element = make("section", "mmcviz-panel", parent);
-  const sentence = make("p", "mmcviz-sentence", element, { "aria-live": "polite" });
+  const title = make("p", "mmcviz-title", element, { "aria-hidden": "true" });
   const bar = make("div", "mmcviz-bar", element, { "aria-hidden": "true" });
   const share = make("div", "mmcviz-share", bar);
   const canvas = make("canvas", "mmcviz-canvas", element, { role: "img", tabindex: 0 });
+  const sentence = make("p", "mmcviz-sentence", element, { "aria-live": "polite" });
   const atlas = document.createElement("canvas");
   return {
-    element, share, canvas, sentence, atlas,
+    element, title, share, canvas, sentence, atlas,
     context: canvas.getContext("2d"),
     atlasContext: atlas.getContext("2d", { willReadFrequently: true }),
   };
@@ -462,6 +463,7 @@ function render({ model, el }) {
       if (!view) return;
       const sentence = writeSentence(panel, run.count, step);
       view.element.setAttribute("aria-label", panel.title);
+      view.title.textContent = panel.title;
       view.sentence.textContent = sentence;
       view.canvas.setAttribute("aria-label", `Grid of ${run.count} images, ${epsilon}. ${sentence}`);
       view.share.style.transform = `scaleX(${panel.right[step] / run.count})`;
