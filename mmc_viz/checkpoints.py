@@ -7,14 +7,13 @@ their checksum: a model whose weights were changed is refused.
 
 import hashlib
 import json
-import math
 import os
 import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from mmc_viz.devices import choose_device
 from mmc_viz.locations import MODELS_DIR
 from mmc_viz.networks import Classifier, make_classifier
 
@@ -117,16 +117,19 @@ def save_model(folder: str | Path, model: Classifier, card: Card) -> Card:
     Raises
     ------
     ValueError
-        If the folder exists and is no model folder, or cannot be written.
+        If the folder exists and is no model folder, or cannot be written, or if the card is one
+        that `load_card` would refuse.
     """
     folder = Path(folder)
     check_writable(folder)
+    _check_card(card.to_json(), folder / CARD)
     tensors = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
     weights = save(tensors)
-    card = Card(**(vars(card) | {"weights_sha256": hashlib.sha256(weights).hexdigest()}))
+    card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
+    text = _card_text(card)
     with _replacing(folder) as draft:
         (draft / WEIGHTS).write_bytes(weights)
-        _write_card(draft / CARD, card)
+        (draft / CARD).write_text(text, encoding="utf-8")
     return card
 
 
@@ -139,14 +142,17 @@ def check_writable(folder: str | Path) -> None:
         If it cannot; nothing is left behind.
     """
     folder = Path(folder)
-    if folder.exists() and not ((folder / CARD).is_file() or _is_empty_folder(folder)):
+    exists = folder.exists() or folder.is_symlink()  # a link to nothing is in the way too
+    if exists and not ((folder / CARD).is_file() or _is_empty_folder(folder)):
         raise ValueError(
             f"The output folder {folder} exists and holds no model; choose a new or empty one."
         )
     try:
-        existing = next(parent for parent in folder.absolute().parents if parent.exists())
-        with tempfile.TemporaryDirectory(prefix=".mmc-viz-", dir=existing):
-            pass
+        # A draft is written beside the folder, and a model that is there is replaced inside it.
+        places = [next(parent for parent in folder.absolute().parents if parent.exists())]
+        for place in [*places, folder] if exists else places:
+            with tempfile.TemporaryDirectory(prefix=".mmc-viz-", dir=place):
+                pass
     except OSError as error:
         raise ValueError(
             f"The output folder {folder} cannot be written ({error.strerror}); choose another."
@@ -164,7 +170,7 @@ def load_card(name: str | Path) -> Card:
     folder = find_model(name)
     try:
         values = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"The card {folder / CARD} cannot be read ({_first_line(error)}); "
             "the model has to be trained or copied again."
@@ -181,7 +187,7 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
     name : str or Path
         A name that `shipped_models` lists, or a folder with `model.safetensors` and `card.json`.
     device : torch.device or str
-        Where to put the model.
+        Where to put the model; `auto` picks CUDA, then MPS, then CPU.
 
     Returns
     -------
@@ -192,15 +198,20 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
     Raises
     ------
     ValueError
-        If there is no such model, or a file is damaged or was changed; the message says which.
+        If there is no such model or device, or a file is damaged or was changed; the message says
+        which.
     """
+    device = choose_device(device)
     folder = find_model(name)
     card = load_card(folder)
     path = folder / WEIGHTS
     try:
         weights = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"The weights {path} cannot be read ({error.strerror}).") from None
+        raise ValueError(
+            f"The weights {path} cannot be read ({error.strerror}); the model has to be trained or "
+            "copied again."
+        ) from None
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise ValueError(
             f"The weights {path} do not have the checksum in {CARD}: the file was changed or cut "
@@ -208,16 +219,25 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
         )
     try:
         tensors = load(weights)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file ({_first_line(error)}).") from None
-    model = make_classifier(
-        card.network,
-        card.head,
-        in_channels=card.in_channels,
-        num_classes=card.num_classes,
-        dim=card.dim,
-        radius=card.config.get("radius", 10.0),
-    )
+    except (SafetensorError, KeyError) as error:  # KeyError: a number type that torch has not
+        raise ValueError(f"{path} is no safetensors file of ours ({_first_line(error)}).") from None
+    # No tensor of ours is larger than the file. Asked before anything of a card's size is built.
+    if 4 * max(card.in_channels, card.dim * card.num_classes) > len(weights):
+        raise ValueError(
+            f"{path} does not fit its card: {card.in_channels} channels, {card.dim} features and "
+            f"{card.num_classes} classes need a larger file."
+        )
+    try:
+        model = make_classifier(
+            card.network,
+            card.head,
+            in_channels=card.in_channels,
+            num_classes=card.num_classes,
+            dim=card.dim,
+            radius=card.config.get("radius", 10.0),
+        )
+    except ValueError as error:
+        raise ValueError(f"The card {folder / CARD} is not one of ours: {error}") from None
     _check_tensors(tensors, model.state_dict(), path)
     model.load_state_dict(tensors)
     return model.to(device).eval()
@@ -242,12 +262,18 @@ def record_measurement(name: str | Path, result: dict[str, Any]) -> None:
     card = load_card(name)
     kept = [entry for entry in card.measured if settings(entry) != settings(result)]
     added = {key: value for key, value in result.items() if key != "model"}
-    _write_card(path, Card(**(vars(card) | {"measured": [*kept, added]})))
+    text = _card_text(replace(card, measured=[*kept, added]))
+    draft = path.with_name(path.name + ".part")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def shipped_models() -> list[str]:
     """Names of the models that come with the project, sorted."""
-    return sorted(card.parent.name for card in MODELS_DIR.glob(f"*/{CARD}"))
+    return sorted(card.parent.name for card in MODELS_DIR.glob(f"[!.]*/{CARD}"))
 
 
 def find_model(name: str | Path) -> Path:
@@ -309,8 +335,14 @@ def _check_card(values: Any, path: Path) -> None:
             refuse(f"`{name}` is {values[name]}, out of range")
     if len(values["class_names"]) != values["num_classes"]:
         refuse(f"it has {len(values['class_names'])} names for {values['num_classes']} classes")
+    for name, kind in (("class_names", str), ("history", dict), ("measured", dict)):
+        if not all(type(entry) is kind for entry in values[name]):
+            refuse(f"`{name}` must hold entries of type {kind.__name__}")
+    for name, kind in (("name", str), ("sha256", str), ("image_size", int)):
+        if type(values["dataset"].get(name)) is not kind:
+            refuse(f"`dataset.{name}` must be of type {kind.__name__}")
     radius = values["config"].get("radius", 10.0)
-    if type(radius) not in (int, float) or not (radius > 0 and math.isfinite(radius)):
+    if type(radius) not in (int, float) or not 0 < radius < 1e18:  # its square is a float32
         refuse(f"`config.radius` is {radius!r}")
 
 
@@ -346,10 +378,8 @@ def _replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write_card(path: Path, card: Card) -> None:
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(card.to_json(), indent=1, allow_nan=False) + "\n", "utf-8")
-    os.replace(draft, path)
+def _card_text(card: Card) -> str:
+    return json.dumps(card.to_json(), indent=1, allow_nan=False) + "\n"
 
 
 def _is_empty_folder(folder: Path) -> bool:

@@ -145,39 +145,26 @@ def epsilon_path(
     check_images(images, labels)
     clean = (images.detach() * 255).round().to(torch.uint8)
 
-    frames, logits, features, success = [], [], [], []
+    steps = []
     with frozen(model, images) as view:
-        original = view.exact
-        clean_logits, _ = outputs(original, clean / 255)
-        check_classes("labels", labels, clean_logits.shape[1])
-        fooled = clean_logits.argmax(dim=1) != labels
-        frame = clean
+        frame = clean.clone()
+        logits, features = outputs(view.exact, frame / 255)
+        check_classes("labels", labels, logits.shape[1])
+        fooled = logits.argmax(dim=1) != labels
         for eps in tqdm(epsilons.tolist(), unit="eps", disable=not progress):
-            # An image that is fooled goes in as it is drawn and comes straight back: an attack
+            # An image that is held goes in as it is drawn and comes straight back: an attack
             # returns what fools the model already. So each image keeps its place in the call, and
             # with it the random start that it would have in a run of its own.
-            start = frame if follow == "hold" else clean
-            source = torch.where(fooled[:, None, None, None], start, clean) / 255
+            rows = (~fooled if follow == "hold" else torch.ones_like(fooled)).nonzero()[:, 0]
+            source = frame / 255
+            source[rows] = clean[rows] / 255
             generator = torch.Generator().manual_seed(seed)
             found = attack(view, source, labels, eps=eps, generator=generator)
-            fresh = _drawn(view, found, labels)
-            if follow == "hold":
-                fresh = torch.where(fooled[:, None, None, None], frame, fresh)
-            frame = fresh
-            frame_logits, frame_features = outputs(original, frame / 255)
-            fooled = fooled | (frame_logits.argmax(dim=1) != labels)
-            frames.append(frame.cpu())
-            logits.append(frame_logits.cpu())
-            features.append(frame_features.cpu())
-            success.append(fooled.cpu())
-    return EpsilonPath(
-        epsilons=epsilons,
-        images=torch.stack(frames),
-        logits=torch.stack(logits),
-        features=torch.stack(features),
-        success=torch.stack(success),
-        labels=labels.cpu(),
-    )
+            frame[rows], logits[rows], features[rows] = _drawn(view, found[rows], labels[rows])
+            fooled |= logits.argmax(dim=1) != labels
+            steps.append([value.cpu().clone() for value in (frame, logits, features, fooled)])
+    frames, logits, features, success = (torch.stack(values) for values in zip(*steps, strict=True))
+    return EpsilonPath(epsilons, frames, logits, features, success, labels.cpu())
 
 
 def compare(
@@ -260,12 +247,21 @@ def _drawn(
     view: View,
     found: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
-) -> UInt8[Tensor, "batch channels height width"]:
-    """Round to bytes without undoing the attack, where that can be done."""
+) -> tuple[
+    UInt8[Tensor, "batch channels height width"],
+    Float[Tensor, "batch num_classes"],
+    Float[Tensor, "batch dim"],
+]:
+    """Round to bytes without undoing the attack, where that can be done.
+
+    Returns the bytes, and their logits and features.
+    """
     levels = found * 255
-    nearest = _bytes(levels.round())
-    undone = _fooled(view, found, labels) & ~_fooled(view, nearest / 255, labels)
-    rows = undone.nonzero()[:, 0]
+    drawn = _bytes(levels.round())
+    logits, features = outputs(view.exact, drawn / 255)
+    rows = (logits.argmax(dim=1) == labels).nonzero()[:, 0]
+    found_logits, _ = outputs(view.exact, found[rows])
+    rows = rows[found_logits.argmax(dim=1) != labels[rows]]
     if len(rows):
         # Rounding pushes a point that lies just past the boundary back over it. Rounding each
         # pixel to the side on which the margin grows goes, to first order, farther past it.
@@ -276,20 +272,15 @@ def _drawn(
         # What is a whole level but for float32's rounding stays that level, and within its ball.
         whole = (levels[rows] - levels[rows].round()).abs() < 1e-3
         pushed = torch.where(uphill, levels[rows].ceil(), levels[rows].floor())
-        nearest[rows] = _bytes(torch.where(whole, levels[rows].round(), pushed))
-    return nearest
+        drawn[rows] = _bytes(torch.where(whole, levels[rows].round(), pushed))
+        logits[rows], features[rows] = outputs(view.exact, drawn[rows] / 255)
+    return drawn, logits, features
 
 
 def _bytes(
     levels: Float[Tensor, "batch channels height width"],
 ) -> UInt8[Tensor, "batch channels height width"]:
     return levels.clamp(0, 255).to(torch.uint8)
-
-
-def _fooled(
-    view: View, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"]
-) -> Bool[Tensor, " batch"]:
-    return outputs(view.exact, images)[0].argmax(dim=1) != labels
 
 
 def check_epsilons(epsilons: Tensor) -> None:

@@ -228,9 +228,7 @@ def test_trace_sees_every_iterate_of_every_image(untrained):
     model, images, labels = untrained
     seen = []
     found = pgd(model, images, labels, eps=0.03, steps=6, trace=lambda *values: seen.append(values))
-    assert [step for step, *_ in seen] == list(range(len(seen)))
-    done = fooled(model, found, labels)
-    assert len(seen) == 7 if not done.all() else len(seen) <= 7
+    assert [step for step, *_ in seen] == list(range(7))
     for _, points, logits, loss in seen:
         assert (length(points - images, "linf") <= 0.03 + 1e-6).all()
         torch.testing.assert_close(logits, model(points), rtol=1e-4, atol=1e-3)

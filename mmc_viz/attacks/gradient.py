@@ -117,8 +117,8 @@ def pgd(
         seeded 0.
     trace : callable, optional
         Called as `trace(step, images, logits, loss)` at every iterate, from step 0, the start, to
-        step `steps`, anew for each restart. The tensors cover all images; a fooled image keeps the
-        values with which it was. The work is then done in one batch.
+        step `steps`, anew for each restart. The tensors cover all images; an image keeps its values
+        from the step on which it is fooled. The work is then done in one batch.
     batch_size : int
         How many images are worked on at once. It changes memory and speed, not the starts.
 
@@ -242,39 +242,45 @@ def _ascend(
 ) -> tuple[Float[Tensor, "batch channels height width"], Bool[Tensor, " batch"]]:
     """Ascend from `start`; return the last iterate of each image and whether it fools the model."""
     result, fooled = start.clone(), torch.zeros_like(classes, dtype=torch.bool)
+    directions = torch.zeros_like(start)  # the last one taken from each image
     active = torch.arange(len(images), device=images.device)  # rows still in the batch
-    point, direction = start, torch.zeros_like(start)
     for step in range(steps + 1):
         last = step == steps
+        if len(active) == 0 and record is None:
+            break
         with torch.set_grad_enabled(not last):
-            point = point.detach().requires_grad_(not last)
+            point = result[active].requires_grad_(not last)
             logits = view.fast(point)
             value = goal.value(logits, classes[active])
-            if not last:
-                direction = ball.steepest(torch.autograd.grad(value.sum(), point)[0])
+            gradient = None if last else torch.autograd.grad(value.sum(), point)[0]
         point, logits = point.detach(), logits.detach()
         done = _confirmed(view, goal, point, logits, classes[active])
+        fooled[active] = done
         if record is not None:
             record(step, active, point, logits, value.detach())
-        if done.any() or last:
-            result[active] = point
-            fooled[active] = done
-            active, point, direction = active[~done], point[~done], direction[~done]
-        if last or len(active) == 0:
+        if last:
             break
-        point = ball.project(
+        direction = ball.steepest(gradient)
+        directions[active] = direction
+        moved = ball.project(
             point + direction * _column(step_size[active]), images[active], eps[active]
         )
-    if len(active):
+        # An iterate that stays where it is will stay for good: nothing is lost if it leaves. Where
+        # an objective has no slope that spares nearly all of the work.
+        goes_on = ~done & (moved != point).flatten(1).any(dim=1)
+        active = active[goes_on]
+        result[active] = moved[goes_on]
+    rest = (~fooled).nonzero()[:, 0]
+    if len(rest):
         # Steps along the sphere of l2 stop a percent or two short of its best point. That point is
         # known if the model is linear between here and there; it is worth one look.
         aim = ball.project(
-            images[active] + direction * _column(eps[active]), images[active], eps[active]
+            images[rest] + directions[rest] * _column(eps[rest]), images[rest], eps[rest]
         )
         with torch.no_grad():
-            done = _confirmed(view, goal, aim, view.fast(aim), classes[active])
-        result[active[done]] = aim[done]
-        fooled[active[done]] = True
+            done = _confirmed(view, goal, aim, view.fast(aim), classes[rest])
+        result[rest[done]] = aim[done]
+        fooled[rest[done]] = True
     return result, fooled
 
 

@@ -4,14 +4,20 @@ The floor runs on the model as given, its parameters frozen, and does nothing el
 no decision. An attack can beat it only by working on a cheaper form of the same function.
 """
 
+from functools import partial
+from itertools import pairwise
+
 import torch
+from torch import Tensor
 
 from mmc_viz.attacks import pgd
 from mmc_viz.bench.timing import Measurement, one_thread, take_turns
 from mmc_viz.networks import make_classifier
+from mmc_viz.objectives import margin
 
 STEPS = 20
 BATCH = 64
+EPS = 1e-4
 
 
 def measure() -> list[Measurement]:
@@ -27,7 +33,10 @@ def _ratio(network: str, *, in_channels: int, size: int, rounds: int) -> Measure
     model = make_classifier(network, "mmc", in_channels=in_channels, num_classes=10)
     model.eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(BATCH, in_channels, size, size, generator=generator)
+    images = torch.rand(2 * BATCH, in_channels, size, size, generator=generator) / 2 + 0.25
+    logits = model(images)
+    lead = -margin(logits, logits.argmax(dim=1))
+    images = images[lead.topk(BATCH).indices]  # none of them near a tie
     labels = model(images).argmax(dim=1)
 
     def floor() -> None:
@@ -35,9 +44,14 @@ def _ratio(network: str, *, in_channels: int, size: int, rounds: int) -> Measure
             point = images.clone().requires_grad_()
             torch.autograd.grad(model(point).sum(), point)
 
-    def attack() -> None:
-        # A budget far below any margin: no image leaves early, all steps are paid for.
-        pgd(model, images, labels, eps=1e-8, steps=STEPS)
+    # Steps too short to reach the rim of a ball too small to hold a rival: no image is fooled and
+    # none comes to rest, so none leaves early, and every step is paid for.
+    attack = partial(pgd, model, images, labels, eps=EPS, steps=STEPS, step_size=EPS / (4 * STEPS))
+    points: list[Tensor] = []
+    attack(trace=lambda step, at, *_: points.append(at))
+    moved = [(a != b).flatten(1).any(dim=1).all() for a, b in pairwise(points)]
+    if not all(moved):
+        raise RuntimeError(f"An image left the batch of {network} early; the ratio would flatter.")
 
     with one_thread():
         seconds = take_turns({"floor": floor, "pgd": attack}, rounds=rounds)

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from fractions import Fraction
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,34 @@ def parse_eps(text: str) -> float:
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is no number from 0 on. How large a budget may be depends on the norm, so the attack
-        says that.
+        If it is no finite number from 0 on. How large a budget may be depends on the norm, so the
+        attack says that.
     """
+    above, slash, below = text.partition("/")
     try:
-        eps = float(Fraction(text.replace(" ", "")))
+        eps = float(above) / float(below) if slash else float(above)
     except (ValueError, ZeroDivisionError):
+        eps = math.nan
+    if not math.isfinite(eps):
         raise argparse.ArgumentTypeError(
             f"must be a number or a fraction such as 8/255; got {text!r}"
-        ) from None
+        )
     if eps < 0:
         raise argparse.ArgumentTypeError(f"must be at least 0; got {text}")
     return eps
+
+
+def parse_seed(text: str) -> int:
+    """Read a seed.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is no whole number of 32 bits.
+    """
+    if not (text.isdecimal() and len(text) <= 10 and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"must be in 0 .. 2^32 - 1; got {text!r}")
+    return int(text)
 
 
 def check_output(path: Path | None) -> None:
@@ -67,9 +83,13 @@ def check_output(path: Path | None) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, complete or not at all."""
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:

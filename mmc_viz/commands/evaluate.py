@@ -15,6 +15,7 @@ from mmc_viz.commands.arguments import (
     add_device,
     check_output,
     parse_eps,
+    parse_seed,
     print_table,
     write_json,
 )
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=50, help="of iterative attacks (50)")
     parser.add_argument("--restarts", type=int, default=1, help="random starts of pgd (1)")
     parser.add_argument("--limit", type=int, default=1000, help="how many test images (1000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random starts (0)")
+    parser.add_argument("--seed", type=parse_seed, default=0, help="of the random starts (0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument(
         "--record", action="store_true", help="add the results to the models' cards"
@@ -118,6 +119,12 @@ def _evaluate(
             f"`--dataset` {data.name} has {images.shape[1]} channels and {len(data.class_names)} "
             f"classes; the model {name} expects {card.in_channels} and {card.num_classes}."
         )
+    for found, expected in zip(data.class_names, card.class_names, strict=True):
+        if found != expected:  # a label means something else here: any accuracy would mislead
+            raise ValueError(
+                f"`--dataset` {data.name} has other classes than the model {name}: {found!r} in "
+                f"place of {expected!r}."
+            )
     settings: dict[str, Any] = {"norm": arguments.norm, "objective": arguments.objective}
     if attack == "pgd":
         settings |= {"steps": arguments.steps, "restarts": arguments.restarts}

@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
     names = [field.name for field in fields(TrainConfig)]
     config = TrainConfig(**{name: given[name] for name in names if name in given}).resolved()
-    out = arguments.out or Path("runs") / f"{Path(config.dataset).name}-{config.head}"
+    source = Path(config.dataset.removeprefix("folder:")).absolute().name
+    out = arguments.out or Path("runs") / f"{source}-{config.head}"
     device = choose_device(arguments.device)
     check_writable(out)
     check_output(arguments.json)

@@ -20,7 +20,7 @@ def augment(
     seed: int,
     epoch: int,
 ) -> UInt8[Tensor, "batch channels height width"]:
-    """Shift each image by up to a tenth of its size, and mirror half of them.
+    """Shift each image by up to a tenth of its size (rounded), and mirror half of them.
 
     Parameters
     ----------

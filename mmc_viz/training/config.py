@@ -43,7 +43,7 @@ class TrainConfig:
     augmentation: str | None = None  # None: `shift` for digits, else `shift_flip`
     image_size: int = 32  # pixels, for `folder:PATH` alone: the other data sets have their own
     limit: int | None = None  # train on the first so many images; None: all
-    seed: int = 0  # of the initial weights, the order of the images and their augmentation
+    seed: int = 0  # of initial weights, order and augmentation; 32 bits
 
     def __post_init__(self):
         _check_choice("network", self.network, NETWORKS)
@@ -57,6 +57,8 @@ class TrainConfig:
                 raise ValueError(f"`{name}` must be at least 1; got {getattr(self, name)}.")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"`limit` must be at least 1; got {self.limit}.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"`seed` must be in 0 .. 2^32 - 1; got {self.seed}.")
         for name in ("lr", "radius"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
@@ -87,7 +89,7 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Give the settings as plain values for `card.json`."""
-        return asdict(self)
+        return asdict(self) | {"milestones": list(self.milestones)}
 
 
 def _check_choice(name: str, value: str, choices) -> None:

@@ -77,7 +77,7 @@ def train(
     Raises
     ------
     FloatingPointError
-        If the loss stops being a finite number; the message says where.
+        If the loss or a feature stops being a finite number; the message says when.
     """
     config = config.resolved()
     device = choose_device(device)
@@ -98,7 +98,8 @@ def train(
         decay_groups(model, config),
         lr=1.0,  # set anew at every step
         momentum=config.momentum,
-        nesterov=config.nesterov,
+        # Without momentum Nesterov's form is plain SGD, and torch refuses the pair.
+        nesterov=config.nesterov and config.momentum > 0,
     )
     images, labels = images.to(device), labels.to(device)
     steps_per_epoch = math.ceil(len(images) / config.batch_size)
@@ -108,13 +109,14 @@ def train(
             start = time.perf_counter()
             loss = _train_epoch(model, optimizer, images, labels, config, epoch, bar)
             seconds = time.perf_counter() - start
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"The loss became {loss} in epoch {epoch + 1}; a smaller `lr` than {config.lr} "
-                    "usually helps."
-                )
             entry = {"epoch": epoch + 1, "loss": loss, "seconds": seconds}
             entry |= _test(model, test_set)
+            # The last step may spoil the weights after the last loss; then the features show it.
+            if not math.isfinite(loss + entry["intra_class_distance"]):
+                raise FloatingPointError(
+                    f"The loss or the features stopped being finite numbers in epoch {epoch + 1}; "
+                    f"a smaller `lr` than {config.lr} usually helps."
+                )
             history.append(entry)
             bar.set_postfix(
                 epoch=epoch + 1, loss=f"{loss:.4g}", accuracy=f"{entry['accuracy']:.1%}"
@@ -219,7 +221,7 @@ def intra_class_distance(
 ) -> float:
     """Mean distance of a feature to the mean feature of its class, in feature units."""
     classes, place = labels.unique(return_inverse=True)
-    means = torch.zeros(len(classes), features.shape[1], device=features.device)
+    means = features.new_zeros(len(classes), features.shape[1])
     means.index_add_(0, place, features)
     means /= place.bincount()[:, None]
     return (features - means[place]).norm(dim=1).mean().item()
