@@ -9,7 +9,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mmc_viz import __version__
 
@@ -23,6 +23,10 @@ COMMANDS = {
 
 class _Parser(argparse.ArgumentParser):
     """Says a mistake in one line; the usage is what `--help` is for."""
+
+    def __init__(self, *arguments: Any, **more: Any):
+        # A shortened `--data-r` would get past those who look for the option by its name.
+        super().__init__(*arguments, allow_abbrev=False, **more)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")

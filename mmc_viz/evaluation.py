@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmc_viz.attacks import frozen
-from mmc_viz.attacks.checks import check_classes, check_images
+from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images
 from mmc_viz.networks import outputs
-from mmc_viz.paths import check_epsilons
 
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution
 

@@ -13,7 +13,6 @@ by less than one level, 0.004; with budgets that are whole levels, k/255, none l
 
 import copy
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmc_viz.attacks import View, frozen, pgd
-from mmc_viz.attacks.checks import check_classes, check_images
+from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images
 from mmc_viz.devices import choose_device
 from mmc_viz.networks import outputs
 from mmc_viz.objectives import margin
@@ -281,21 +280,3 @@ def _bytes(
     levels: Float[Tensor, "batch channels height width"],
 ) -> UInt8[Tensor, "batch channels height width"]:
     return levels.clamp(0, 255).to(torch.uint8)
-
-
-def check_epsilons(epsilons: Tensor) -> None:
-    """Refuse budgets that do not rise.
-
-    Raises
-    ------
-    ValueError
-        If `epsilons` is no list of finite, rising numbers from 0 on.
-    """
-    if epsilons.dim() != 1 or len(epsilons) == 0:
-        raise ValueError(
-            f"`epsilons` must be a list of at least one number; got shape {list(epsilons.shape)}."
-        )
-    if not math.isfinite(epsilons.sum()) or epsilons[0] < 0:
-        raise ValueError("`epsilons` must be finite and at least 0.")
-    if (epsilons.diff() <= 0).any():
-        raise ValueError(f"`epsilons` must rise; got {epsilons.tolist()}.")

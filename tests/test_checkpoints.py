@@ -11,11 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mmc_viz import checkpoints
 from mmc_viz.checkpoints import (
     Card,
+    cards,
     check_writable,
     find_model,
+    folders,
     load_card,
     load_model,
     record_measurement,
@@ -371,7 +372,7 @@ def test_a_card_that_describes_another_model_is_refused(changes, words, folder):
 def test_a_cards_sizes_cost_no_memory_before_they_are_checked(folder, monkeypatch):
     """A hundred thousand classes and features would be 80 GB of centers."""
     rewrite(folder, dim=100_000, num_classes=100_000, class_names=["x"] * 100_000)
-    monkeypatch.setattr(checkpoints, "make_classifier", lambda *a, **k: pytest.fail("built"))
+    monkeypatch.setattr(folders, "make_classifier", lambda *a, **k: pytest.fail("built"))
     assert "need a larger file" in refusal(load_model, folder)
 
 
@@ -587,5 +588,5 @@ def test_the_clean_accuracy_on_the_card_is_what_the_shipped_data_say(name):
 
 def test_a_draft_that_a_killed_process_left_is_no_shipped_model(folder, tmp_path, monkeypatch):
     shutil.copytree(folder, tmp_path / ".model-abc123")
-    monkeypatch.setattr(checkpoints, "MODELS_DIR", tmp_path)
+    monkeypatch.setattr(cards, "MODELS_DIR", tmp_path)
     assert shipped_models() == ["model"]

@@ -29,7 +29,7 @@ COMPUTE = {
     "objectives": set(),
     "attacks": {"networks", "objectives"},
     "paths": {"attacks", "devices", "networks", "objectives"},
-    "evaluation": {"attacks", "networks", "paths"},
+    "evaluation": {"attacks", "networks"},
     # what is sent to a page
     "bundles": {"paths"},
 }

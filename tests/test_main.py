@@ -15,10 +15,9 @@ import torch
 from PIL import Image
 
 import mmc_viz
-from mmc_viz import checkpoints
 from mmc_viz.__main__ import COMMANDS, main
 from mmc_viz.attacks import FIXED_BUDGET
-from mmc_viz.checkpoints import load_card, load_model, shipped_models
+from mmc_viz.checkpoints import cards, load_card, load_model, shipped_models
 from mmc_viz.commands.arguments import parse_eps, parse_seed, print_table
 from mmc_viz.datasets import DATASETS, load_dataset
 from mmc_viz.heads import HEADS
@@ -242,7 +241,7 @@ def test_evaluation_gives_what_the_library_gives(attack, norm, elsewhere, run, t
     eps = {"linf": 20 / 255, "l2": 0.5}[norm]
     words = ["--eps", {"linf": "20/255", "l2": "0.5"}[norm], "--norm", norm, "--attack", attack]
     words += ["--objective", "cross_entropy", "--steps", "4", "--restarts", "2"]
-    words += ["--limit", "60", "--seed", "3", "--device", "cpu", "--json", "out.json"]
+    words += ["--limit", "60", "--seed", "3", "--device", "cpu", "--json", "out.json", "--quiet"]
     status, out, err = run("evaluate", trained, *words)
     assert (status, err) == (0, "")
     found = json.loads(Path("out.json").read_text())
@@ -317,7 +316,7 @@ def test_the_shipped_models_are_listed_with_their_numbers(elsewhere, run):
 
 def test_a_recorded_model_is_listed_too(elsewhere, run, trained, monkeypatch):
     shutil.copytree(trained, "shipped/mine")
-    monkeypatch.setattr(checkpoints, "MODELS_DIR", Path("shipped"))
+    monkeypatch.setattr(cards, "MODELS_DIR", Path("shipped"))
     settings = ["--limit", "20", "--objective", "distance", "--eps", "0.125", "--steps", "2"]
     assert run("evaluate", "mine", "--record", *settings)[0] == 0
     status, out, _ = run("models")
@@ -331,7 +330,9 @@ def test_a_folder_of_pictures_is_trained_on_and_evaluated(elsewhere, run, pictur
     card = load_card("m")
     assert card.dataset["image_size"] == card.config["image_size"] == 10
     assert card.class_names == ["dark", "light"] and card.in_channels == 3
-    status, out, err = run("evaluate", "m", "--eps", "0", "--steps", "1", "--json", "out.json")
+    status, out, err = run(
+        "evaluate", "m", "--eps", "0", "--steps", "1", "--json", "out.json", "--quiet"
+    )
     assert (status, err) == (0, "") and "as 10x10 RGB" in out
     found = json.loads(Path("out.json").read_text())
     data = load_dataset(f"folder:{pictures}", size=10)

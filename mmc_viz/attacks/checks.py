@@ -1,5 +1,7 @@
 """What a caller can get wrong in a call to an attack, said in one line each."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -88,6 +90,24 @@ def check_eps(eps: float | int | Tensor, images: Tensor, norm: str) -> Tensor:
             f"Did you mean {largest:.4g}/255?"
         )
     return budgets
+
+
+def check_epsilons(epsilons: Tensor) -> None:
+    """Refuse budgets that do not rise.
+
+    Raises
+    ------
+    ValueError
+        If `epsilons` is no list of finite, rising numbers from 0 on.
+    """
+    if epsilons.dim() != 1 or len(epsilons) == 0:
+        raise ValueError(
+            f"`epsilons` must be a list of at least one number; got shape {list(epsilons.shape)}."
+        )
+    if not math.isfinite(epsilons.sum()) or epsilons[0] < 0:
+        raise ValueError("`epsilons` must be finite and at least 0.")
+    if (epsilons.diff() <= 0).any():
+        raise ValueError(f"`epsilons` must rise; got {epsilons.tolist()}.")
 
 
 def check_count(name: str, value: int, least: int) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from mmc_viz.attacks.balls import BALLS, Ball
 from mmc_viz.attacks.checks import (
@@ -42,6 +43,7 @@ def fgsm(
     targets: Int[Tensor, " batch"] | None = None,
     trace: Trace | None = None,
     batch_size: int = 256,
+    progress: bool = False,
 ) -> Float[Tensor, "batch channels height width"]:
     """Take one step of the whole budget along the gradient at the image itself.
 
@@ -66,6 +68,7 @@ def fgsm(
         starts=lambda: iter([images]),
         trace=trace,
         batch_size=batch_size,
+        progress=progress,
     )
 
 
@@ -84,6 +87,7 @@ def pgd(
     generator: torch.Generator | None = None,
     trace: Trace | None = None,
     batch_size: int = 256,
+    progress: bool = False,
 ) -> Float[Tensor, "batch channels height width"]:
     """Projected gradient ascent from uniform random points of the ball.
 
@@ -121,6 +125,8 @@ def pgd(
         from the step on which it is fooled. The work is then done in one batch.
     batch_size : int
         How many images are worked on at once. It changes memory and speed, not the starts.
+    progress : bool
+        Whether to show a bar.
 
     Returns
     -------
@@ -160,6 +166,7 @@ def pgd(
         starts=starts,
         trace=trace,
         batch_size=batch_size,
+        progress=progress,
     )
 
 
@@ -177,6 +184,7 @@ def _attack(
     starts: Callable,
     trace: Trace | None,
     batch_size: int,
+    progress: bool,
 ) -> Float[Tensor, "batch channels height width"]:
     """Check the call, then ascend from each start, with the images that are not yet fooled."""
     check_images(images, labels)
@@ -211,7 +219,8 @@ def _attack(
             recorder = _Recorder(trace, images, logits, goal.value(logits, classes))
             batch_size = len(images)
         for start in starts():
-            for rows in (~fooled).nonzero()[:, 0].split(batch_size):
+            batches = (~fooled).nonzero()[:, 0].split(batch_size)
+            for rows in tqdm(batches, unit="batch", leave=False, disable=not progress):
                 found[rows], fooled[rows] = _ascend(
                     view,
                     images[rows],

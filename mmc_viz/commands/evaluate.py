@@ -48,10 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate each model under each attack; print a table, and write JSON on request."""
-    from tqdm.auto import tqdm
-
     from mmc_viz.attacks import FIXED_BUDGET
-    from mmc_viz.checkpoints import load_card, record_measurement
+    from mmc_viz.checkpoints import record_measurement
     from mmc_viz.devices import choose_device
     from mmc_viz.objectives import resolve
 
@@ -62,13 +60,13 @@ def run(arguments: argparse.Namespace) -> None:
         legal = ", ".join([*FIXED_BUDGET, "all"])
         raise ValueError(f"`--attack` must be one of {legal}; got {arguments.attack!r}.")
     attacks = list(FIXED_BUDGET) if arguments.attack == "all" else [arguments.attack]
-    cards = {name: load_card(name) for name in arguments.models}  # all mistakes before any work
-
-    results = []
-    jobs = [(name, attack) for name in arguments.models for attack in attacks]
-    for name, attack in tqdm(jobs, unit="run", disable=arguments.quiet or len(jobs) == 1):
-        results.append(_evaluate(name, cards[name], attack, arguments, device))
-
+    # All mistakes before any work.
+    subjects = {name: _prepare(name, arguments, device) for name in arguments.models}
+    results = [
+        _evaluate(name, *subject, attack, arguments)
+        for name, subject in subjects.items()
+        for attack in attacks
+    ]
     print_table(
         ["model", "attack", "objective", "eps", "images", "clean", "correct", "robust", "seconds"],
         [
@@ -94,17 +92,13 @@ def run(arguments: argparse.Namespace) -> None:
         write_json(arguments.json, results[0] if len(results) == 1 else {"results": results})
 
 
-def _evaluate(
-    name: str, card: Any, attack: str, arguments: argparse.Namespace, device: Any
-) -> dict[str, Any]:
-    """Run one attack on one model; what comes back can be written as JSON."""
-    import torch
-
-    from mmc_viz.attacks import FIXED_BUDGET
-    from mmc_viz.checkpoints import load_model
+def _prepare(name: str, arguments: argparse.Namespace, device: Any) -> tuple[Any, Any]:
+    """Load a model, and the data that it is to be judged on; refuse what does not fit together."""
+    from mmc_viz.checkpoints import load_card, load_model
     from mmc_viz.datasets import load_dataset
-    from mmc_viz.evaluation import accuracy, robustness_curve
 
+    card = load_card(name)
+    model = load_model(name, device=device)
     data = load_dataset(
         arguments.dataset or card.dataset["name"],
         split="test",
@@ -112,12 +106,11 @@ def _evaluate(
         root=arguments.data_root,
         size=card.dataset["image_size"],
     )
-    model = load_model(name, device=device)
-    images, labels = data.inputs(device), data.labels.to(device)
-    if (images.shape[1], len(data.class_names)) != (card.in_channels, card.num_classes):
+    if (data.images.shape[1], len(data.class_names)) != (card.in_channels, card.num_classes):
         raise ValueError(
-            f"`--dataset` {data.name} has {images.shape[1]} channels and {len(data.class_names)} "
-            f"classes; the model {name} expects {card.in_channels} and {card.num_classes}."
+            f"`--dataset` {data.name} has {data.images.shape[1]} channels and "
+            f"{len(data.class_names)} classes; the model {name} expects {card.in_channels} and "
+            f"{card.num_classes}."
         )
     for found, expected in zip(data.class_names, card.class_names, strict=True):
         if found != expected:  # a label means something else here: any accuracy would mislead
@@ -125,10 +118,29 @@ def _evaluate(
                 f"`--dataset` {data.name} has other classes than the model {name}: {found!r} in "
                 f"place of {expected!r}."
             )
+    if data.images.shape[-1] != card.dataset["image_size"]:
+        raise ValueError(
+            f"`--dataset` {data.name} has images of {data.images.shape[-1]} pixels a side; the "
+            f"model {name} was trained on {card.dataset['image_size']}."
+        )
+    return model, data
+
+
+def _evaluate(
+    name: str, model: Any, data: Any, attack: str, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Run one attack on one model; what comes back can be written as JSON."""
+    import torch
+
+    from mmc_viz.attacks import FIXED_BUDGET
+    from mmc_viz.evaluation import accuracy, robustness_curve
+
+    device = model.mean.device
+    images, labels = data.inputs(device), data.labels.to(device)
     settings: dict[str, Any] = {"norm": arguments.norm, "objective": arguments.objective}
     if attack == "pgd":
         settings |= {"steps": arguments.steps, "restarts": arguments.restarts}
-    run_attack = partial(FIXED_BUDGET[attack], **settings)
+    run_attack = partial(FIXED_BUDGET[attack], **settings, progress=not arguments.quiet)
     if attack == "pgd":
         run_attack.keywords["generator"] = torch.Generator().manual_seed(arguments.seed)
     start = time.perf_counter()

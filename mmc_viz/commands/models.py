@@ -28,12 +28,18 @@ def run(arguments: argparse.Namespace) -> None:
                 card.network,
                 str(card.dim),
                 f"{clean['accuracy']:.2%} of {clean['images']:,}" if clean else "not measured",
-                f"{sum(entry['seconds'] for entry in card.history):.0f}",
-                ", ".join(f"{m['objective']} {m['eps']:g}: {m['accuracy']:.1%}" for m in robust),
+                str(len(card.history)),
+                ", ".join(_robust(entry) for entry in robust),
             ]
         )
     print_table(
-        ["model", "head", "network", "dim", "clean accuracy", "train s", "robust accuracy"], rows
+        ["model", "head", "network", "dim", "clean accuracy", "epochs", "robust accuracy"], rows
     )
     if arguments.json is not None:
         write_json(arguments.json, {name: card.to_json() for name, card in cards.items()})
+
+
+def _robust(entry: dict) -> str:
+    """Say in a few words what was measured; a card from elsewhere may hold less than ours."""
+    words = [str(entry[key]) for key in ("attack", "norm", "objective") if key in entry]
+    return f"{' '.join(words)} {entry.get('eps', '?')}: {entry.get('accuracy', float('nan')):.1%}"
