@@ -79,7 +79,7 @@ class Lab:
 
 
 @contextmanager
-def jupyter_lab(folder: Path, *, seconds: float = 60) -> Iterator[Lab]:
+def jupyter_lab(folder: Path, *, seconds: float | int = 60) -> Iterator[Lab]:
     """Serve `folder` by a JupyterLab of its own, with settings and runtime files set apart.
 
     Parameters
@@ -131,7 +131,9 @@ def jupyter_lab(folder: Path, *, seconds: float = 60) -> Iterator[Lab]:
                 server.wait()
 
 
-def _wait_until_it_answers(lab: Lab, server: subprocess.Popen, seconds: float, log: Path) -> None:
+def _wait_until_it_answers(
+    lab: Lab, server: subprocess.Popen, seconds: float | int, log: Path
+) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -150,7 +152,7 @@ class Visit:
     ----------
     page : playwright.sync_api.Page
     errors : list[str]
-        Console messages of level error, and uncaught exceptions, so far.
+        Console messages of level error, and uncaught exceptions with their stack, so far.
     """
 
     page: Any
@@ -171,7 +173,7 @@ class Visit:
         """Start all cells; do not wait for them."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
 
-    def wait_until_idle(self, seconds: float) -> None:
+    def wait_until_idle(self, seconds: float | int) -> None:
         """Wait until every code cell has run."""
         self.page.wait_for_function(
             """() => {
@@ -217,7 +219,7 @@ def visit(*, width: int = 1400, height: int = 1000) -> Iterator[Visit]:
         try:
             page = browser.new_page(viewport={"width": width, "height": height})
             seen = Visit(page)
-            page.on("pageerror", lambda error: seen.errors.append(str(error)))
+            page.on("pageerror", lambda error: seen.errors.append(f"{error}\n{error.stack}"))
             page.on(
                 "console",
                 lambda message: message.type == "error" and seen.errors.append(message.text),

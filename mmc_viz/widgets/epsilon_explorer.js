@@ -634,11 +634,15 @@ function render({ model, el }) {
     if (arrange() && (stale || before !== keys())) repaint();
   });
   resized.observe(page.panels);
+  // What was due while the cell was out of sight is made up for when it comes back, at its old size.
+  const seen = new IntersectionObserver(() => { if (stale && arrange()) repaint(); });
+  seen.observe(root);
 
   function recolour() {
     if (!colours) return; // not drawn yet
     const next = readColours(root);
-    if (JSON.stringify(next) === JSON.stringify(colours)) return;
+    // While a host swaps its style sheets the page may have no width, and the repaint is still due.
+    if (JSON.stringify(next) === JSON.stringify(colours) && !stale) return;
     colours = next;
     repaint();
   }
@@ -663,6 +667,7 @@ function render({ model, el }) {
 
   return () => {
     resized.disconnect();
+    seen.disconnect();
     themes.disconnect();
     scheme.removeEventListener("change", themeMayHaveChanged);
     delays.forEach(clearTimeout);
