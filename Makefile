@@ -11,7 +11,7 @@ BROWSER_FLAG := $(if $(DISPLAYLESS),--no-browser)
 .PHONY: lab test format clean
 
 lab: $(VENV)/.lab
-	$(BIN)/jupyter lab --allow-root $(BROWSER_FLAG) $(NOTEBOOK)
+	$(BIN)/jupyter lab --allow-root $(BROWSER_FLAG) --LabApp.default_url=/lab/tree/$(NOTEBOOK)
 
 test: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .
