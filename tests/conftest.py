@@ -1,9 +1,12 @@
 """What several test modules need: a linear model with known answers, and small digits."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
 
+from mmc_viz.browser import find_chromium
 from mmc_viz.datasets import load_dataset
 
 # Threads that wait for each other on a busy machine cost many times what they save on tiny models.
@@ -52,3 +55,14 @@ def linear():
 @pytest.fixture(scope="session")
 def digits():
     return load_dataset("digits", "test")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Path of a browser; without one the test is skipped, but in CI it fails."""
+    path = find_chromium()
+    if path is None and os.environ.get("CI"):
+        pytest.fail("CI has no Chromium, so the browser tests cannot run there.")
+    if path is None:
+        pytest.skip("no Chromium on this machine (Debian: the package `chromium`)")
+    return path

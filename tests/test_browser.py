@@ -1,14 +1,13 @@
 """The first lesson in real JupyterLab, in a real browser."""
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from mmc_viz.browser import find_chromium, jupyter_lab, visit
+from mmc_viz.browser import jupyter_lab, visit
 
 pytestmark = pytest.mark.browser
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "01_slide_epsilon.ipynb"
@@ -16,12 +15,8 @@ EXPLORER = '.mmcviz-explorer[data-ready="true"]'
 
 
 @pytest.fixture(scope="module")
-def lesson(tmp_path_factory):
+def lesson(chromium, tmp_path_factory):
     """The notebook after Run All: the server, the student's page."""
-    if find_chromium() is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has no Chromium, so the browser tests cannot run there.")
-        pytest.skip("no Chromium on this machine (Debian: the package `chromium`)")
     folder = tmp_path_factory.mktemp("lesson")
     shutil.copy(NOTEBOOK, folder)
     with jupyter_lab(folder) as lab, visit() as student:
