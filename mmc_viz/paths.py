@@ -159,7 +159,8 @@ def epsilon_path(
             source[rows] = clean[rows] / 255
             generator = torch.Generator().manual_seed(seed)
             found = attack(view, source, labels, eps=eps, generator=generator)
-            frame[rows], logits[rows], features[rows] = _drawn(view, found[rows], labels[rows])
+            if len(rows):
+                frame[rows], logits[rows], features[rows] = _drawn(view, found[rows], labels[rows])
             fooled |= logits.argmax(dim=1) != labels
             steps.append([value.cpu().clone() for value in (frame, logits, features, fooled)])
     frames, logits, features, success = (torch.stack(values) for values in zip(*steps, strict=True))
@@ -258,9 +259,10 @@ def _drawn(
     levels = found * 255
     drawn = _bytes(levels.round())
     logits, features = outputs(view.exact, drawn / 255)
-    rows = (logits.argmax(dim=1) == labels).nonzero()[:, 0]
-    found_logits, _ = outputs(view.exact, found[rows])
-    rows = rows[found_logits.argmax(dim=1) != labels[rows]]
+    undone = (logits.argmax(dim=1) == labels) & (
+        outputs(view.exact, found)[0].argmax(dim=1) != labels
+    )
+    rows = undone.nonzero()[:, 0]
     if len(rows):
         # Rounding pushes a point that lies just past the boundary back over it. Rounding each
         # pixel to the side on which the margin grows goes, to first order, farther past it.

@@ -7,8 +7,10 @@ from torch import nn
 
 from mmc_viz.attacks import FIXED_BUDGET, fgsm, frozen, pgd
 from mmc_viz.attacks.balls import BALLS
+from mmc_viz.evaluation import robustness_curve
 from mmc_viz.networks import make_classifier, outputs
 from mmc_viz.objectives import OBJECTIVES
+from mmc_viz.paths import epsilon_path
 
 NORMS = ["linf", "l2"]
 ATTACKS = sorted(FIXED_BUDGET)
@@ -236,6 +238,57 @@ def test_trace_sees_every_iterate_of_every_image(untrained):
     torch.testing.assert_close(seen[-1][1], found)
     untraced = pgd(model, images, labels, eps=0.03, steps=6)
     torch.testing.assert_close(found, untraced, rtol=0, atol=1e-5)
+
+
+def test_trace_comes_at_every_step_even_when_all_are_fooled(untrained):
+    model, images, labels = untrained
+    seen = []
+    wrong = (labels + 1) % 10
+    pgd(
+        model, images, wrong, eps=0.1, steps=4, restarts=2, trace=lambda step, *_: seen.append(step)
+    )
+    assert seen == [0, 1, 2, 3, 4] * 2
+
+
+class Viewing(nn.Module):
+    """Reshapes as many models do, which fails on an empty batch."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x).view(x.shape[0], -1)
+
+
+@pytest.mark.parametrize("eps", [0.0, 0.02, 1.0])
+def test_no_empty_batch_reaches_the_model(linear, eps):
+    model, images, labels = linear
+    viewing = Viewing(model)
+    with pytest.raises(RuntimeError):
+        viewing(images[:0])
+    wrong = (labels + 1) % 5
+    assert torch.equal(pgd(viewing, images, wrong, eps=eps), images)
+    seen = []
+    pgd(viewing, images, labels, eps=eps, trace=lambda step, *_: seen.append(step))
+    assert seen == list(range(21))
+    path = epsilon_path(viewing, images, wrong, [eps])
+    assert path.success.all()
+    assert epsilon_path(viewing, images, labels, [0.0, 0.9, 1.0]).success[-1].all()
+    robustness_curve(viewing, images, wrong, [eps], {"pgd": pgd})
+
+
+def test_a_gradient_that_is_no_number_moves_nothing_out_of_the_box(linear):
+    model, images, labels = linear
+
+    class Rooted(nn.Module):
+        def forward(self, x):
+            # The slope of the root at 0 is infinite, and 0 times it is no number.
+            return model(x) + 0 * (x - x.detach()).abs().sqrt().flatten(1).sum(dim=1, keepdim=True)
+
+    found = pgd(Rooted(), images, labels, eps=0.1, steps=3)
+    assert found.isfinite().all()
+    assert (length(found - images, "linf") <= 0.1 + 1e-6).all()
 
 
 # --- the view -----------------------------------------------------------------------------------
