@@ -21,6 +21,7 @@ _MODULES = (
     "networks",
     "objectives",
     "paths",
+    "tables",
     "training",
     "widgets",
 )

@@ -9,7 +9,6 @@ $$\frac{p + z^2 / 2n \pm z \sqrt{p (1 - p) / n + z^2 / 4 n^2}}{1 + z^2 / n}, \qq
 which stays within [0, 1] and is honest at 0 and at 1, where the usual interval shrinks to a point.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mmc_viz import tables
 from mmc_viz.attacks import frozen
 from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images
 from mmc_viz.networks import outputs
@@ -80,19 +80,11 @@ class RobustnessCurve:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Give the table as JSON; write it too if `path` is given."""
-        text = json.dumps(self.rows(), indent=1)
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        return text
+        return tables.to_json(self.rows(), path)
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """Give the table as CSV; write it too if `path` is given."""
-        rows = self.rows()
-        lines = [",".join(rows[0])] + [",".join(f"{v}" for v in row.values()) for row in rows]
-        text = "\n".join(lines) + "\n"
-        if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        return text
+        return tables.to_csv(self.rows(), path)
 
 
 def accuracy(

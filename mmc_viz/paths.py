@@ -12,7 +12,6 @@ by less than one level, 0.004; with budgets that are whole levels, k/255, none l
 """
 
 import copy
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mmc_viz import tables
 from mmc_viz.attacks import View, frozen, pgd
 from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images
 from mmc_viz.devices import choose_device
@@ -65,32 +65,30 @@ class EpsilonPath:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Give the path, without pixels and features, as JSON; write it too if `path` is given."""
-        text = json.dumps(
-            {
-                "epsilons": self.epsilons.tolist(),
-                "labels": self.labels.tolist(),
-                "predictions": self.logits.argmax(dim=2).tolist(),
-                "success": self.success.tolist(),
-                "right": self.right.tolist(),
-            }
-        )
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        return text
+        values = {
+            "epsilons": self.epsilons.tolist(),
+            "labels": self.labels.tolist(),
+            "predictions": self.logits.argmax(dim=2).tolist(),
+            "success": self.success.tolist(),
+            "right": self.right.tolist(),
+        }
+        return tables.to_json(values, path)
 
     def to_csv(self, path: str | Path | None = None) -> str:
-        """Give one line for each image and budget as CSV; write it too if `path` is given."""
-        lines = ["epsilon,image,label,prediction,fooled"]
-        predictions = self.logits.argmax(dim=2).tolist()
-        for k, epsilon in enumerate(self.epsilons.tolist()):
-            lines += [
-                f"{epsilon:.6g},{i},{label},{predictions[k][i]},{int(self.success[k, i])}"
-                for i, label in enumerate(self.labels.tolist())
-            ]
-        text = "\n".join(lines) + "\n"
-        if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        return text
+        """Give one line for each budget and image as CSV; write it too if `path` is given."""
+        predictions, success = self.logits.argmax(dim=2).tolist(), self.success.int().tolist()
+        rows = [
+            {
+                "epsilon": f"{epsilon:.6g}",
+                "image": i,
+                "label": label,
+                "prediction": predictions[k][i],
+                "fooled": success[k][i],
+            }
+            for k, epsilon in enumerate(self.epsilons.tolist())
+            for i, label in enumerate(self.labels.tolist())
+        ]
+        return tables.to_csv(rows, path)
 
 
 def epsilon_path(

@@ -26,10 +26,11 @@ COMPUTE = {
     "training": {"datasets", "devices", "heads", "networks"},
     "checkpoints": {"devices", "heads", "locations", "networks"},
     # how they are attacked and judged
+    "tables": set(),
     "objectives": set(),
     "attacks": {"networks", "objectives"},
-    "paths": {"attacks", "devices", "networks", "objectives"},
-    "evaluation": {"attacks", "networks"},
+    "paths": {"attacks", "devices", "networks", "objectives", "tables"},
+    "evaluation": {"attacks", "networks", "tables"},
     # what is sent to a page
     "bundles": {"paths"},
 }
