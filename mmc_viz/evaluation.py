@@ -67,7 +67,7 @@ class RobustnessCurve:
         return [
             {
                 "attack": attack,
-                "epsilon": epsilon,
+                "epsilon": float(f"{epsilon:.6g}"),  # 0.06, not float32's 0.059999998658
                 "images": self.correct.shape[2],
                 "correct": count[a][k],
                 "accuracy": accuracy[a][k],
@@ -170,18 +170,18 @@ def robustness_curve(
     ValueError
         If the budgets do not rise, there is no attack, or an argument is out of range.
     """
-    epsilons = torch.as_tensor(epsilons, dtype=torch.float32).cpu()
-    check_epsilons(epsilons)
+    budgets = torch.as_tensor(epsilons, dtype=torch.float64).cpu()
+    check_epsilons(budgets)
     if not attacks:
         raise ValueError("`attacks` must name at least one attack; got none.")
     clean = correct(model, images, labels)
-    table = torch.zeros(len(attacks), len(epsilons), len(images), dtype=torch.bool)
-    bar = tqdm(total=len(attacks) * len(epsilons), unit="run", disable=not progress)
+    table = torch.zeros(len(attacks), len(budgets), len(images), dtype=torch.bool)
+    bar = tqdm(total=len(attacks) * len(budgets), unit="run", disable=not progress)
     with bar, frozen(model, images) as view:
         for a, (name, attack) in enumerate(attacks.items()):
             bar.set_description(name)
             alive, held = clean.clone(), images.detach().clone()
-            for k, eps in enumerate(epsilons.tolist()):
+            for k, eps in enumerate(budgets.tolist()):
                 # A fooled image goes in as the adversarial image it became, and comes straight
                 # back. So each image keeps its place in the call, and its random start.
                 found = attack(view, held, labels, eps=eps)
@@ -191,7 +191,7 @@ def robustness_curve(
                 alive &= survives
                 table[a, k] = alive.cpu()
                 bar.update()
-    return RobustnessCurve(list(attacks), epsilons, table)
+    return RobustnessCurve(list(attacks), budgets.float(), table)
 
 
 def wilson_interval(
@@ -219,4 +219,6 @@ def wilson_interval(
     middle = share + _Z**2 / (2 * total)
     spread = _Z * (share * (1 - share) / total + _Z**2 / (4 * total**2)).sqrt()
     scale = 1 + _Z**2 / total
-    return ((middle - spread) / scale).clamp_min(0), ((middle + spread) / scale).clamp_max(1)
+    # At 0 and at 1 the interval ends there; rounding alone would leave it a hair beside the share.
+    low, high = (middle - spread) / scale, (middle + spread) / scale
+    return low.clamp_min(0).minimum(share), high.clamp_max(1).maximum(share)

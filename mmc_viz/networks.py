@@ -137,8 +137,8 @@ def outputs(
     Parameters
     ----------
     model : nn.Module
-        From images to logits. A `Classifier` gives its features too; of any other module they
-        have dimension 0.
+        From images to logits. Features are those of its method `features`, if that gives
+        `[batch, dim]`; of a model without they have dimension 0.
     images : Float[Tensor, "batch channels height width"]
         In [0, 1].
     batch_size : int
@@ -152,13 +152,25 @@ def outputs(
     logits, features = [], []
     with eval_mode(model), torch.no_grad():
         for batch in images.split(batch_size):
+            batch = batch.clone()  # some models write into what they are given
             if isinstance(model, Classifier):
                 features.append(model.features(batch))
                 logits.append(model.head.logits(features[-1]))
             else:
+                features.append(_foreign_features(model, batch.clone()))
                 logits.append(model(batch))
-                features.append(logits[-1].new_empty(len(batch), 0))
     return torch.cat(logits), torch.cat(features)
+
+
+def _foreign_features(
+    model: nn.Module, images: Float[Tensor, "batch channels height width"]
+) -> Float[Tensor, "batch dim"]:
+    """Features of a model that is not ours, if it has what we mean by the word."""
+    if isinstance(getattr(type(model), "features", None), Callable):
+        features = model.features(images)
+        if isinstance(features, Tensor) and features.dim() == 2:
+            return features
+    return images.new_empty(len(images), 0)
 
 
 class SmallCNN(nn.Sequential):

@@ -135,26 +135,28 @@ def epsilon_path(
     ValueError
         If the budgets do not rise, or an argument is out of range.
     """
-    epsilons = torch.as_tensor(epsilons, dtype=torch.float32).cpu()
-    check_epsilons(epsilons)
+    budgets = torch.as_tensor(epsilons, dtype=torch.float64).cpu()
+    check_epsilons(budgets)
     if follow not in ("hold", "track"):
         raise ValueError(f"`follow` must be 'hold' or 'track'; got {follow!r}.")
     check_images(images, labels)
+    if len(images) == 0:
+        raise ValueError("`images` must hold at least one image; got none.")
     clean = (images.detach() * 255).round().to(torch.uint8)
 
     steps = []
     with frozen(model, images) as view:
         frame = clean.clone()
-        logits, features = outputs(view.exact, frame / 255)
+        logits, features = outputs(view.exact, frame.to(images.dtype) / 255)
         check_classes("labels", labels, logits.shape[1])
         fooled = logits.argmax(dim=1) != labels
-        for eps in tqdm(epsilons.tolist(), unit="eps", disable=not progress):
+        for eps in tqdm(budgets.tolist(), unit="eps", disable=not progress):
             # An image that is held goes in as it is drawn and comes straight back: an attack
             # returns what fools the model already. So each image keeps its place in the call, and
             # with it the random start that it would have in a run of its own.
             rows = (~fooled if follow == "hold" else torch.ones_like(fooled)).nonzero()[:, 0]
-            source = frame / 255
-            source[rows] = clean[rows] / 255
+            source = frame.to(images.dtype) / 255
+            source[rows] = clean[rows].to(images.dtype) / 255
             generator = torch.Generator().manual_seed(seed)
             found = attack(view, source, labels, eps=eps, generator=generator)
             if len(rows):
@@ -162,7 +164,7 @@ def epsilon_path(
             fooled |= logits.argmax(dim=1) != labels
             steps.append([value.cpu().clone() for value in (frame, logits, features, fooled)])
     frames, logits, features, success = (torch.stack(values) for values in zip(*steps, strict=True))
-    return EpsilonPath(epsilons, frames, logits, features, success, labels.cpu())
+    return EpsilonPath(budgets.float(), frames, logits, features, success, labels.cpu())
 
 
 def compare(
@@ -256,7 +258,7 @@ def _drawn(
     """
     levels = found * 255
     drawn = _bytes(levels.round())
-    logits, features = outputs(view.exact, drawn / 255)
+    logits, features = outputs(view.exact, drawn.to(found.dtype) / 255)
     undone = (logits.argmax(dim=1) == labels) & (
         outputs(view.exact, found)[0].argmax(dim=1) != labels
     )
@@ -272,7 +274,7 @@ def _drawn(
         whole = (levels[rows] - levels[rows].round()).abs() < 1e-3
         pushed = torch.where(uphill, levels[rows].ceil(), levels[rows].floor())
         drawn[rows] = _bytes(torch.where(whole, levels[rows].round(), pushed))
-        logits[rows], features[rows] = outputs(view.exact, drawn[rows] / 255)
+        logits[rows], features[rows] = outputs(view.exact, drawn[rows].to(found.dtype) / 255)
     return drawn, logits, features
 
 

@@ -223,6 +223,52 @@ def test_a_callable_is_an_objective(untrained):
     assert torch.equal(own, pgd(model, images, labels, eps=0.05, steps=5))
 
 
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_comes_back_has_no_history_and_no_mode_of_its_own(untrained, attack):
+    model, images, labels = untrained
+    expected = FIXED_BUDGET[attack](model, images, labels, eps=0.05)
+    found = FIXED_BUDGET[attack](model, images.clone().requires_grad_(), labels, eps=0.05)
+    assert not found.requires_grad and torch.equal(found, expected)
+    with torch.inference_mode():
+        found = FIXED_BUDGET[attack](model, images.clone(), labels.clone(), eps=0.05)
+    assert torch.equal(found, expected)
+
+
+def test_models_that_write_into_their_input_change_nothing(linear):
+    model, images, labels = linear
+
+    class Writing(nn.Module):
+        def forward(self, x):
+            x -= 0.5
+            x += 0.5
+            return model(x.clamp_(0, 1).mul_(1))
+
+    before = images.clone()
+    found = pgd(Writing(), images, labels, eps=0.1, steps=5)
+    epsilon_path(Writing(), images, labels, [0.0, 0.1])
+    assert torch.equal(images, before)
+    torch.testing.assert_close(found, pgd(model, images, labels, eps=0.1, steps=5))
+
+
+def test_a_double_precision_model_is_attacked_in_double_precision(linear):
+    model, images, labels = linear
+    model, images = model.double(), images.double()
+    assert pgd(model, images, labels, eps=0.1).dtype == torch.float64
+    assert epsilon_path(model, images, labels, [0.0, 0.1]).success.shape == (2, 40)
+
+
+def test_a_callable_attack_finds_the_model_s_own_parts(untrained):
+    model, images, labels = untrained
+    seen = []
+
+    def look(model, images, labels, *, eps):
+        seen.append((model.features(images), model.head.centers))
+        return images
+
+    robustness_curve(model, images, labels, [0.1], {"look": look})
+    torch.testing.assert_close(seen[0][0], outputs(model, images)[1])
+
+
 # --- trace --------------------------------------------------------------------------------------
 
 
@@ -375,6 +421,63 @@ def test_no_point_of_the_ball_is_steeper(norm):
     torch.testing.assert_close(tiny, BALLS[norm].steepest(gradient))
 
 
+def test_projection_onto_ball_and_box_is_the_nearest_point():
+    """Against a solver that knows nothing of our formula."""
+    from scipy.optimize import minimize
+
+    generator = torch.Generator().manual_seed(5)
+    centers = torch.rand(6, 1, 2, 3, generator=generator).double()
+    points = centers + torch.randn(6, 1, 2, 3, generator=generator).double()
+    eps = torch.linspace(0.2, 0.9, 6).double()
+    found = BALLS["l2"].project(points, centers, eps).flatten(1)
+    for row in range(6):
+        point, center = points[row].flatten().numpy(), centers[row].flatten().numpy()
+        radius = eps[row].item()
+        best = minimize(
+            lambda x, point=point: ((x - point) ** 2).sum(),
+            center,
+            bounds=[(0, 1)] * 6,
+            constraints={
+                "type": "ineq",
+                "fun": lambda x, c=center, r=radius: r**2 - ((x - c) ** 2).sum(),
+            },
+            tol=1e-12,
+        )
+        torch.testing.assert_close(found[row], torch.tensor(best.x), rtol=0, atol=2e-3)
+
+
+def test_pgd_in_l2_spends_its_budget_where_the_box_lets_it():
+    """Images anywhere in the box: the exact optimum of two classes is found by bisection."""
+    from conftest import Linear
+
+    generator = torch.Generator().manual_seed(3)
+    row = torch.randn(36, generator=generator)
+    model = Linear(torch.stack([row, -row]) / 6, torch.stack([-row.sum(), row.sum()]) / 12)
+    images = torch.rand(30, 1, 6, 6, generator=generator)
+    with torch.no_grad():
+        logits = model(images)
+    labels = logits.argmax(dim=1)
+    sign = torch.where(labels == 0, -1.0, 1.0)[:, None]  # the way to the boundary, along `row`
+
+    def best(reach):
+        moved = (images.flatten(1) + reach[:, None] * sign * row).clamp(0, 1)
+        with torch.no_grad():
+            over = model(moved.view_as(images)).argmax(dim=1) != labels
+        return over, (moved - images.flatten(1)).norm(dim=1)
+
+    low, high = torch.zeros(30), torch.full((30,), 10.0)
+    for _ in range(40):
+        middle = (low + high) / 2
+        over = best(middle)[0]
+        low, high = torch.where(over, low, middle), torch.where(over, middle, high)
+    over, nearest = best(high)
+    assert over.all()
+    above = pgd(model, images, labels, eps=1.01 * nearest, norm="l2", steps=40)
+    below = pgd(model, images, labels, eps=0.99 * nearest, norm="l2", steps=40)
+    assert fooled(model, above, labels).all()
+    assert not fooled(model, below, labels).any()
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_projection_lands_in_the_ball_and_the_box_and_keeps_what_is_inside(norm):
     generator = torch.Generator().manual_seed(0)
@@ -398,6 +501,11 @@ def test_projection_lands_in_the_ball_and_the_box_and_keeps_what_is_inside(norm)
         ({"eps": 8}, "`eps` must be at most 1.* got 8. Did you mean 8/255"),
         ({"eps": float("nan")}, "`eps` must be finite"),
         ({"eps": torch.tensor([0.1, 0.2])}, r"`eps` must be a number or a tensor \[12\]"),
+        ({"step_size": -0.1}, "`step_size` must be finite and at least 0; got -0.1"),
+        ({"step_size": float("nan")}, "`step_size` must be finite"),
+        ({"step_size": torch.ones(3)}, r"`step_size` must be a number or a tensor \[12\]"),
+        ({"objective": lambda logits, labels: logits.sum()}, "`objective` must give one number"),
+        ({"objective": lambda logits, labels: logits.detach()[:, 0]}, "has no gradient"),
         ({"steps": 0}, "`steps` must be at least 1; got 0"),
         ({"restarts": 0}, "`restarts` must be at least 1; got 0"),
         ({"norm": "l1"}, "`norm` must be one of linf, l2; got 'l1'"),

@@ -38,6 +38,14 @@ def test_wilson_interval_against_published_values(right, total, low, high):
     assert found[1].item() == pytest.approx(high, abs=1e-4)
 
 
+@pytest.mark.parametrize("total", [1, 60, 200, 1000])
+def test_the_interval_holds_the_share_at_both_ends(total):
+    counts = torch.tensor([0, total])
+    low, high = wilson_interval(counts, total)
+    assert low[0] == 0 and high[1] == 1
+    assert (low <= counts / total).all() and (counts / total <= high).all()
+
+
 @pytest.mark.parametrize(("right", "total"), [(3, 17), (1, 400), (399, 400)])
 def test_ends_of_the_interval_are_1_96_standard_errors_from_the_share(right, total):
     for end in wilson_interval(torch.tensor(right), total):

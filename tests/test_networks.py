@@ -104,6 +104,18 @@ def test_any_module_has_logits_and_features_of_dimension_zero():
     assert features.shape == (5, 0)
 
 
+def test_features_of_a_foreign_model_are_taken_if_they_are_vectors():
+    class Foreign(nn.Module):
+        def features(self, x):
+            return x.flatten(1)[:, :3]
+
+        def forward(self, x):
+            return x.flatten(1)
+
+    images = torch.rand(5, 1, 2, 2)
+    assert torch.equal(outputs(Foreign(), images)[1], images.flatten(1)[:, :3])
+
+
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="`network` must be one of small_cnn, resnet8,.*got 'vgg'"):
         make_classifier("vgg", "sce", in_channels=3, num_classes=10)

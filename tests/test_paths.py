@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmc_viz.attacks import pgd
+from mmc_viz.attacks import fgsm, pgd
 from mmc_viz.checkpoints import load_model
 from mmc_viz.networks import outputs
 from mmc_viz.paths import attack_once, compare, epsilon_path
@@ -159,6 +159,13 @@ def test_compare_runs_every_objective_on_every_model_from_the_same_images(case):
         models, images[:10], labels[:10], eps=0.1, steps=3, objective="margin", device="cpu"
     )
     assert torch.equal(once["B"].images, runs["margin"]["B"].images)
+
+
+def test_every_attack_with_a_budget_makes_a_path(case):
+    model, images, labels = case
+    path = epsilon_path(model, images, labels, LEVELS, attack=fgsm)
+    assert (path.success[1:] >= path.success[:-1]).all()
+    assert path.success[-1].sum() > path.success[0].sum()
 
 
 def test_arrays_and_integers_are_budgets(case):

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mmc_viz.attacks.balls import Ball
+from mmc_viz.attacks.checks import check_value
 from mmc_viz.attacks.view import View
 from mmc_viz.objectives import Objective
 
@@ -85,8 +86,9 @@ def ascend(
             continue
         with torch.set_grad_enabled(not last):
             point = result[active].requires_grad_(not last)
-            logits = view.fast(point)
+            logits = view.fast(point.clone())  # a copy: some models write into what they are given
             value = goal.value(logits, classes[active])
+            check_value(value, logits)
             gradient = None if last else torch.autograd.grad(value.sum(), point)[0].nan_to_num_()
         point, logits = point.detach(), logits.detach()
         done = _confirmed(view, goal, point, logits, classes[active])
@@ -108,12 +110,12 @@ def ascend(
     rest = (~fooled).nonzero()[:, 0]
     if len(rest):
         # Steps along the sphere of l2 stop a percent or two short of its best point. That point is
-        # known if the model is linear between here and there; it is worth one look.
-        aim = ball.project(
-            images[rest] + directions[rest] * _column(eps[rest]), images[rest], eps[rest]
-        )
+        # known if the model is linear between here and there; it is worth one look. It is the
+        # projection of a point far out, so that what the box cuts off is spent on other pixels.
+        far = images[rest] + 8 * directions[rest] * _column(eps[rest])
+        aim = ball.project(far, images[rest], eps[rest])
         with torch.no_grad():
-            done = _confirmed(view, goal, aim, view.fast(aim), classes[rest])
+            done = _confirmed(view, goal, aim, view.fast(aim.clone()), classes[rest])
         result[rest[done]] = aim[done]
         fooled[rest[done]] = True
     return result, fooled

@@ -63,10 +63,25 @@ class L2:
         return gradient / _column(_norm(gradient).clamp_min(_TINY))
 
     def project(self, points: Images, centers: Images, eps: Budgets) -> Images:
-        """Shrink the change to the ball, then clip to [0, 1], which shrinks it further."""
+        r"""Find the nearest point of both the ball and the box.
+
+        By Lagrange it is $\mathrm{clip}(c + t (p - c))$ with the largest $t \le 1$ that keeps it
+        in the ball. Where the box cuts pixels off, others may go farther: $t$ is bisected between
+        the value that would do without a box and 1.
+        """
         change = points - centers
-        shrink = (eps / _norm(change).clamp_min(_TINY)).clamp_max(1)
-        return (centers + change * _column(shrink)).clamp_(0, 1)
+        low = (eps / _norm(change).clamp_min(_TINY)).clamp_max(1)
+        nearest = (centers + change * _column(low)).clamp_(0, 1)
+        cut = (low < 1) & (_norm(nearest - centers) < 0.999 * eps)
+        if cut.any():
+            centers, change, eps = centers[cut], change[cut], eps[cut]
+            low, high = low[cut], torch.ones_like(low[cut])
+            for _ in range(16):
+                middle = (low + high) / 2
+                inside = _norm((centers + change * _column(middle)).clamp(0, 1) - centers) <= eps
+                low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
+            nearest[cut] = (centers + change * _column(low)).clamp_(0, 1)
+        return nearest
 
 
 BALLS: dict[str, Ball] = {"linf": Linf(), "l2": L2()}

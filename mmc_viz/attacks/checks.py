@@ -24,6 +24,10 @@ def check_images(images: Tensor, labels: Tensor) -> None:
             f"`labels` must be int64 [{len(images)}], one for each image; got {labels.dtype} "
             f"{list(labels.shape)}."
         )
+    if labels.device != images.device:
+        raise ValueError(
+            f"`labels` must be where `images` are, on {images.device}; got {labels.device}."
+        )
     if len(images) and not (images.amin() >= 0 and images.amax() <= 1):
         raise ValueError(
             f"`images` must lie in [0, 1]; got values from {images.amin():.4g} to "
@@ -58,6 +62,10 @@ def check_targets(targets: Tensor, labels: Tensor) -> None:
         raise ValueError(
             f"`targets` must be int64 [{len(labels)}], one for each image; got {targets.dtype} "
             f"{list(targets.shape)}."
+        )
+    if targets.device != labels.device:
+        raise ValueError(
+            f"`targets` must be where `labels` are, on {labels.device}; got {targets.device}."
         )
     equal = int((targets == labels).sum())
     if equal:
@@ -108,6 +116,46 @@ def check_epsilons(epsilons: Tensor) -> None:
         raise ValueError("`epsilons` must be finite and at least 0.")
     if (epsilons.diff() <= 0).any():
         raise ValueError(f"`epsilons` must rise; got {epsilons.tolist()}.")
+
+
+def check_step_size(step_size: float | int | Tensor, images: Tensor) -> Tensor:
+    """Give the step of each image as a tensor `[N]` of the type and place of the images.
+
+    Raises
+    ------
+    ValueError
+        If a step is negative or not finite: it would flatter the model.
+    """
+    sizes = torch.as_tensor(step_size, dtype=images.dtype, device=images.device)
+    if sizes.dim() > 0 and sizes.shape != images.shape[:1]:
+        raise ValueError(
+            f"`step_size` must be a number or a tensor [{len(images)}], one for each image; got "
+            f"shape {list(sizes.shape)}."
+        )
+    # A step of 0 comes with a budget of 0.
+    if sizes.numel() and not (sizes.amin() >= 0 and sizes.isfinite().all()):
+        raise ValueError(f"`step_size` must be finite and at least 0; got {sizes.amin():.4g}.")
+    return sizes.expand(len(images))
+
+
+def check_value(value: Tensor, logits: Tensor) -> None:
+    """Refuse an objective that does not give one number for each image, with a gradient.
+
+    Raises
+    ------
+    ValueError
+        With the shape, or where the gradient is lost.
+    """
+    if value.shape != logits.shape[:1]:
+        raise ValueError(
+            f"`objective` must give one number for each of {len(logits)} images; got shape "
+            f"{list(value.shape)}."
+        )
+    if torch.is_grad_enabled() and not value.requires_grad:
+        raise ValueError(
+            "The objective has no gradient with respect to the images: the model or the objective "
+            "cuts it off. Use an attack that needs none."
+        )
 
 
 def check_count(name: str, value: int, least: int) -> None:

@@ -1,6 +1,6 @@
 """Attacks that follow the gradient of an objective within a fixed budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +15,7 @@ from mmc_viz.attacks.checks import (
     check_eps,
     check_images,
     check_logits,
+    check_step_size,
     check_targets,
 )
 from mmc_viz.attacks.view import frozen
@@ -30,14 +31,15 @@ def fgsm(
     norm: str = "linf",
     objective: str | Objective = "margin",
     targets: Int[Tensor, " batch"] | None = None,
+    generator: torch.Generator | None = None,
     trace: Trace | None = None,
     batch_size: int = 256,
     progress: bool = False,
 ) -> Float[Tensor, "batch channels height width"]:
     """Take one step of the whole budget along the gradient at the image itself.
 
-    The arguments are those of `pgd`. Weak, and of use as a sign: where one step does better than
-    many, the many are lost in a masked gradient.
+    The arguments are those of `pgd`; nothing is random here, so `generator` is not used. Weak, and
+    of use as a sign: where one step does better than many, the many are lost in a masked gradient.
 
     References
     ----------
@@ -54,7 +56,7 @@ def fgsm(
         norm=norm,
         objective=objective,
         targets=targets,
-        starts=lambda: iter([images]),
+        starts=lambda images, budgets: iter([images]),
         trace=trace,
         batch_size=batch_size,
         progress=progress,
@@ -135,12 +137,11 @@ def pgd(
     """
     check_count("restarts", restarts, 1)
 
-    def starts():
+    def starts(images: Tensor, budgets: Tensor) -> Iterator[Tensor]:
         source = generator if generator is not None else torch.Generator().manual_seed(0)
-        budgets = check_eps(eps, images, norm)[:, None, None, None]
         for _ in range(restarts):
             offset = BALLS[norm].sample(images.shape, source).to(images)
-            yield (images + budgets * offset).clamp_(0, 1)
+            yield (images + budgets[:, None, None, None] * offset).clamp_(0, 1)
 
     return _attack(
         model,
@@ -170,14 +171,13 @@ def _attack(
     norm: str,
     objective: str | Objective,
     targets: Int[Tensor, " batch"] | None,
-    starts: Callable,
+    starts: Callable[[Tensor, Tensor], Iterator[Tensor]],
     trace: Trace | None,
     batch_size: int,
     progress: bool,
 ) -> Float[Tensor, "batch channels height width"]:
     """Check the call, then ascend from each start, with the images that are not yet fooled."""
     check_images(images, labels)
-    images = images.detach()
     check_count("steps", steps, 1)
     check_count("batch_size", batch_size, 1)
     if norm not in BALLS:
@@ -185,8 +185,7 @@ def _attack(
     budgets = check_eps(eps, images, norm)
     if step_size is None:
         step_size = 2.5 * budgets / steps
-    step_sizes = torch.as_tensor(step_size, dtype=images.dtype, device=images.device)
-    step_sizes = step_sizes.expand(len(images))
+    step_sizes = check_step_size(step_size, images)
     objective = resolve(objective)
     if targets is not None:
         check_targets(targets, labels)
@@ -195,34 +194,38 @@ def _attack(
     if len(images) == 0:
         return images.clone()
 
-    with frozen(model, images) as view:
-        found = images.clone()
-        with torch.no_grad():
-            logits = torch.cat([view.exact(part) for part in images.split(batch_size)])
-        check_logits(logits, images)
-        check_classes("labels", labels, logits.shape[1])
-        check_classes("targets", classes, logits.shape[1])
-        fooled = goal.reached(logits, classes)
-        recorder = None
-        if trace is not None:
-            recorder = Recorder(trace, images, logits, goal.value(logits, classes))
-            batch_size = len(images)
-        for start in starts():
-            batches = (~fooled).nonzero()[:, 0].split(batch_size)
-            for rows in tqdm(batches, unit="batch", leave=False, disable=not progress):
-                # No batch is ever empty: some models cannot take one.
-                if len(rows) == 0 and recorder is None:
-                    continue
-                found[rows], fooled[rows] = ascend(
-                    view,
-                    images[rows],
-                    classes[rows],
-                    start[rows],
-                    eps=budgets[rows],
-                    steps=steps,
-                    step_size=step_sizes[rows],
-                    ball=BALLS[norm],
-                    goal=goal,
-                    record=None if recorder is None else recorder.of(rows),
-                )
+    # Tensors made in inference mode have no gradient; copies made outside of it do.
+    with torch.inference_mode(False):
+        images, classes, labels = images.detach().clone(), classes.clone(), labels.clone()
+        with frozen(model, images) as view:
+            found = images.clone()
+            with torch.no_grad():
+                # Copies, because some models write into what they are given.
+                logits = torch.cat([view.exact(part.clone()) for part in images.split(batch_size)])
+            check_logits(logits, images)
+            check_classes("labels", labels, logits.shape[1])
+            check_classes("targets", classes, logits.shape[1])
+            fooled = goal.reached(logits, classes)
+            recorder = None
+            if trace is not None:
+                recorder = Recorder(trace, images, logits, goal.value(logits, classes))
+                batch_size = len(images)
+            for start in starts(images, budgets):
+                batches = (~fooled).nonzero()[:, 0].split(batch_size)
+                for rows in tqdm(batches, unit="batch", leave=False, disable=not progress):
+                    # No batch is ever empty: some models cannot take one.
+                    if len(rows) == 0 and recorder is None:
+                        continue
+                    found[rows], fooled[rows] = ascend(
+                        view,
+                        images[rows],
+                        classes[rows],
+                        start[rows],
+                        eps=budgets[rows],
+                        steps=steps,
+                        step_size=step_sizes[rows],
+                        ball=BALLS[norm],
+                        goal=goal,
+                        record=None if recorder is None else recorder.of(rows),
+                    )
     return found

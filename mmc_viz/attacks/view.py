@@ -10,6 +10,7 @@ on rounding that is ours.
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jaxtyping
 import torch
@@ -37,6 +38,13 @@ class View(nn.Module):
         super().__init__()
         self.exact = exact
         self.fast = fast
+
+    def __getattr__(self, name: str) -> Any:
+        # Whoever is handed a view in place of a model finds what the model has: features, a head.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("exact"), name)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"]

@@ -8,7 +8,12 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
-from mmc_viz.commands.arguments import add_data_root, add_device, check_output, write_json
+from mmc_viz.commands.arguments import (
+    add_data_root,
+    add_device,
+    check_output,
+    write_json,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
