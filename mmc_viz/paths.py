@@ -66,7 +66,7 @@ class EpsilonPath:
     def to_json(self, path: str | Path | None = None) -> str:
         """Give the path, without pixels and features, as JSON; write it too if `path` is given."""
         values = {
-            "epsilons": self.epsilons.tolist(),
+            "epsilons": [float(f"{epsilon:.6g}") for epsilon in self.epsilons.tolist()],
             "labels": self.labels.tolist(),
             "predictions": self.logits.argmax(dim=2).tolist(),
             "success": self.success.tolist(),
@@ -268,7 +268,7 @@ def _drawn(
         # pixel to the side on which the margin grows goes, to first order, farther past it.
         point = found[rows].detach().requires_grad_()
         with torch.enable_grad():
-            value = margin(view.fast(point), labels[rows]).sum()
+            value = margin(view.fast(point.clone()), labels[rows]).sum()
         uphill = torch.autograd.grad(value, point)[0] > 0
         # What is a whole level but for float32's rounding stays that level, and within its ball.
         whole = (levels[rows] - levels[rows].round()).abs() < 1e-3

@@ -238,16 +238,24 @@ def test_models_that_write_into_their_input_change_nothing(linear):
     model, images, labels = linear
 
     class Writing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model  # a part of its own, so that it can be traced and folded
+
         def forward(self, x):
             x -= 0.5
-            x += 0.5
-            return model(x.clamp_(0, 1).mul_(1))
+            return self.inner(x + 0.5)
 
     before = images.clone()
     found = pgd(Writing(), images, labels, eps=0.1, steps=5)
-    epsilon_path(Writing(), images, labels, [0.0, 0.1])
+    path = epsilon_path(Writing(), images, labels, [0.0, 0.1])
+    curve = robustness_curve(Writing(), images, labels, [0.0, 0.1], {"pgd": pgd})
     assert torch.equal(images, before)
     torch.testing.assert_close(found, pgd(model, images, labels, eps=0.1, steps=5))
+    same = epsilon_path(model, images, labels, [0.0, 0.1])
+    assert torch.equal(path.success, same.success)
+    again = robustness_curve(model, images, labels, [0.0, 0.1], {"pgd": pgd})
+    assert torch.equal(curve.correct, again.correct)
 
 
 def test_a_double_precision_model_is_attacked_in_double_precision(linear):

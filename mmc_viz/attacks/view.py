@@ -87,7 +87,8 @@ def _folded(model: nn.Module, images: Float[Tensor, "batch channels height width
     try:
         folded = _fold_batch_norms(model)
         with torch.no_grad():
-            expected, found = model(images), folded(images)
+            # Copies, because some models write into what they are given.
+            expected, found = model(images.clone()), folded(images.clone())
     except Exception:  # tracing runs the model's code with stand-ins: anything can be raised
         return model
     agree = (found - expected).abs().max() <= _AGREEMENT * expected.abs().max().clamp_min(1.0)
