@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from mmc_viz import tables
 from mmc_viz.attacks import frozen
-from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images
+from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images, check_labels
 from mmc_viz.networks import outputs
 
 _Z = 1.959963984540054  # 97.5 % point of the normal distribution
@@ -123,7 +123,8 @@ def correct(
     batch_size: int = 512,
 ) -> Bool[Tensor, " batch"]:
     """Which images the model gets right; the arguments are those of `accuracy`."""
-    check_images(images, labels)
+    check_images(images)
+    check_labels(labels, images)
     if len(images) == 0:
         raise ValueError("`images` must hold at least one image; got none.")
     logits, _ = outputs(model, images, batch_size=batch_size)

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from mmc_viz import tables
 from mmc_viz.attacks import View, frozen, pgd
-from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images
+from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images, check_labels
 from mmc_viz.devices import choose_device
 from mmc_viz.networks import outputs
 from mmc_viz.objectives import margin
@@ -139,7 +139,8 @@ def epsilon_path(
     check_epsilons(budgets)
     if follow not in ("hold", "track"):
         raise ValueError(f"`follow` must be 'hold' or 'track'; got {follow!r}.")
-    check_images(images, labels)
+    check_images(images)
+    check_labels(labels, images)
     if len(images) == 0:
         raise ValueError("`images` must hold at least one image; got none.")
     clean = (images.detach() * 255).round().to(torch.uint8)

@@ -23,12 +23,13 @@ COMPUTE = {
     "heads": {"centers"},
     "networks": {"heads"},
     "datasets": {"locations"},
-    "training": {"datasets", "devices", "heads", "networks"},
+    "noise": set(),
+    "objectives": set(),
+    "training": {"datasets", "devices", "heads", "networks", "noise", "objectives"},
     "checkpoints": {"devices", "heads", "locations", "networks"},
     # how they are attacked and judged
     "tables": set(),
-    "objectives": set(),
-    "attacks": {"networks", "objectives"},
+    "attacks": {"networks", "noise", "objectives"},
     "paths": {"attacks", "devices", "networks", "objectives", "tables"},
     "evaluation": {"attacks", "networks", "tables"},
     # what is sent to a page

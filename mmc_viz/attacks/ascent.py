@@ -1,82 +1,182 @@
-r"""Projected ascent: the loop that all attacks with a gradient and a budget share.
+r"""Ascent: the loop that all attacks with a gradient and a budget share.
 
-From a point $x_0$ of the ball about the image,
+From a point $x_0$ of the ball about the image a rule takes each iterate to the next,
 
-$$x_{s+1} = \Pi\bigl( x_s + \alpha\, \mathrm{steepest}(\nabla_x\, \mathrm{objective}(x_s)) \bigr),$$
+$$x_{s+1} = \mathrm{rule}\bigl( x_s, \nabla_x\, \mathrm{objective}(x_s) \bigr),$$
 
-with $\Pi$ the projection into the ball and into [0, 1]. An image leaves the batch at the first
-iterate that fools the model, and also where it has come to rest. Where no iterate fools the model,
-the point of the ball that is best for the last gradient is looked at too.
+within the ball and within [0, 1]. An image leaves the batch at the first iterate that fools the
+model, and also where it has come to rest for good. Where no iterate fools the model, the point of
+the ball that is best for the last gradient is looked at too.
+
+The rules:
+
+`Constant`
+    projected gradient ascent: steps of one length along the steepest direction;
+`Momentum`
+    the same along a sum of all gradients so far, the older the lighter;
+`Adaptive`
+    Auto-PGD: long steps first, halved where they no longer pay, from the best point so far.
 """
 
+import math
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mmc_viz.attacks.balls import Ball
+from mmc_viz.attacks.budget import Part, confirmed
 from mmc_viz.attacks.checks import check_value
 from mmc_viz.attacks.view import View
-from mmc_viz.objectives import Objective
 
-#: Called as `trace(step, images, logits, loss)`.
-Trace = Callable[[int, Tensor, Tensor, Tensor], None]
-
-
-class Goal:
-    """What is maximised, and when it is enough; with targets or without."""
-
-    def __init__(self, objective: Objective, targeted: bool):
-        self.objective = objective
-        self.targeted = targeted
-
-    def value(self, logits: Tensor, classes: Tensor) -> Tensor:
-        """Give what is maximised, for each image."""
-        value = self.objective(logits, classes)
-        return -value if self.targeted else value
-
-    def reached(self, logits: Tensor, classes: Tensor) -> Tensor:
-        """Say which images are fooled."""
-        return (logits.argmax(dim=1) == classes) == self.targeted
+Images = Float[Tensor, "batch channels height width"]
+Numbers = Float[Tensor, " batch"]
 
 
-class Recorder:
-    """Keeps the values of all images, so that a trace sees whole batches."""
+@runtime_checkable
+class Rule(Protocol):
+    """How an iterate leads to the next; may remember what became of each row."""
 
-    def __init__(self, trace: Trace, images: Tensor, logits: Tensor, value: Tensor):
-        self.trace = trace
-        self.values = [images.clone(), logits.clone(), value.clone()]
+    def __call__(
+        self,
+        step: int,
+        rows: Int[Tensor, " batch"],
+        points: Images,
+        values: Numbers,
+        gradients: Images,
+        directions: Images,
+    ) -> tuple[Images, Bool[Tensor, " batch"]]:
+        """Give the next points of these rows, and which of them will not move any more.
 
-    def of(self, rows: Tensor) -> Callable:
-        """Give the function that records what becomes of these rows."""
+        `directions` are the steepest ones of the ball for the `gradients`.
+        """
 
-        def record(step: int, active: Tensor, *values: Tensor) -> None:
-            # Without values nothing has changed, and the trace sees the last ones again.
-            for kept, new in zip(self.values, values, strict=False):
-                kept[rows[active]] = new
-            self.trace(step, *[kept.clone() for kept in self.values])
 
-        return record
+class Constant:
+    """Projected gradient ascent with steps of one length."""
+
+    def __init__(self, part: Part, ball: Ball, step_sizes: Numbers):
+        self.part, self.ball, self.step_sizes = part, ball, step_sizes
+
+    def __call__(self, step, rows, points, values, gradients, directions):
+        """Step along the steepest direction."""
+        moved = self.part.within(
+            self.ball, points + directions * _column(self.step_sizes[rows]), rows
+        )
+        # No memory: where an iterate stays once, it stays for good. Where an objective has no
+        # slope that spares nearly all of the work.
+        return moved, (moved == points).flatten(1).all(dim=1)
+
+
+class Momentum:
+    r"""Steps along the decaying sum $m \leftarrow \mu m + g / \lVert g \rVert_1$ of gradients.
+
+    References
+    ----------
+    Dong et al., "Boosting adversarial attacks with momentum", CVPR 2018,
+    https://arxiv.org/abs/1710.06081.
+    """
+
+    def __init__(self, part: Part, ball: Ball, step_sizes: Numbers, decay: float | int):
+        self.part, self.ball, self.step_sizes, self.decay = part, ball, step_sizes, decay
+        self.sums = torch.zeros_like(part.images)
+
+    def __call__(self, step, rows, points, values, gradients, directions):
+        """Add the gradients to the sums, and step along these."""
+        # Scaling by the largest entry first keeps tiny gradients from vanishing in the sum.
+        gradients = gradients / _column(gradients.abs().amax(dim=(1, 2, 3)).clamp_min(_TINY))
+        unit = gradients / _column(gradients.abs().sum(dim=(1, 2, 3)).clamp_min(_TINY))
+        self.sums[rows] = sums = self.decay * self.sums[rows] + unit
+        change = self.ball.steepest(sums) * _column(self.step_sizes[rows])
+        # Only what has never had a gradient is stuck: else the sum goes on turning.
+        return self.part.within(self.ball, points + change, rows), ~sums.flatten(1).any(dim=1)
+
+
+class Adaptive:
+    r"""Auto-PGD: steps of $2 \epsilon$ at first, halved at checkpoints where they do not pay.
+
+    A step does not pay if fewer than three quarters of the steps since the last checkpoint raised
+    the objective, or if neither its size nor its best value has changed since. The search then goes
+    on from the best point so far.
+
+    References
+    ----------
+    Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
+    parameter-free attacks", ICML 2020, https://arxiv.org/abs/2003.01690, algorithm 1.
+    """
+
+    def __init__(self, part: Part, ball: Ball, steps: int):
+        self.part, self.ball = part, ball
+        self.step_sizes = 2 * part.eps
+        self.before = part.images.clone()  # the iterate before the present one
+        self.best, self.best_gradients = part.images.clone(), torch.zeros_like(part.images)
+        self.best_directions = torch.zeros_like(part.images)
+        self.best_values = torch.full_like(part.eps, -torch.inf).double()
+        self.last_values = self.best_values.clone()
+        self.rises = torch.zeros_like(part.eps)  # since the last checkpoint
+        # At the last checkpoint: the best value, and whether the step was halved.
+        self.marked_values = self.best_values.clone()
+        self.halved = torch.ones_like(part.eps, dtype=torch.bool)
+        self.checkpoints, self.since = checkpoints(steps), 0
+
+    def __call__(self, step, rows, points, values, gradients, directions):
+        """Note the values, halve steps at a checkpoint, and step with a quarter of momentum."""
+        values = values.double()
+        self.rises[rows] += (values > self.last_values[rows]) & (step > 0)
+        self.last_values[rows] = values
+        better = values > self.best_values[rows]
+        at = rows[better]
+        self.best_values[at] = values[better]
+        self.best[at], self.best_directions[at] = points[better], directions[better]
+        before = self.before[rows] if step else points
+        self.before[rows] = points
+        stuck = ~directions.flatten(1).any(dim=1) & (points == before).flatten(1).all(dim=1)
+        if step == 0:
+            self.marked_values[rows] = self.best_values[rows]
+        elif step in self.checkpoints:
+            few = self.rises[rows] < 0.75 * (step - self.since)
+            still = ~self.halved[rows] & (self.best_values[rows] <= self.marked_values[rows])
+            halve = few | still
+            at = rows[halve]
+            self.step_sizes[at] /= 2
+            points, directions = points.clone(), directions.clone()
+            points[halve], directions[halve] = self.best[at], self.best_directions[at]
+            self.halved[rows] = halve
+            self.marked_values[rows] = self.best_values[rows]
+            self.rises[rows] = 0
+            self.since = step
+        ahead = points + directions * _column(self.step_sizes[rows])
+        ahead = self.part.within(self.ball, ahead, rows)
+        if step:
+            ahead = points + 0.75 * (ahead - points) + 0.25 * (points - before)
+            ahead = self.part.within(self.ball, ahead, rows)
+        return ahead, stuck
+
+
+def checkpoints(steps: int) -> set[int]:
+    """List the steps at which Auto-PGD may halve its own: rarely at first, often at the end."""
+    shares = [0.0, 0.22]
+    while shares[-1] < 1:
+        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
+    return {math.ceil(share * steps) for share in shares[1:] if share < 1}
 
 
 def ascend(
     view: View,
-    images: Float[Tensor, "batch channels height width"],
-    classes: Int[Tensor, " batch"],
-    start: Float[Tensor, "batch channels height width"],
+    part: Part,
+    start: Images,
     *,
-    eps: Float[Tensor, " batch"],
     steps: int,
-    step_size: Float[Tensor, " batch"],
     ball: Ball,
-    goal: Goal,
+    rule: Rule,
     record: Callable | None,
-) -> tuple[Float[Tensor, "batch channels height width"], Bool[Tensor, " batch"]]:
+) -> tuple[Images, Bool[Tensor, " batch"]]:
     """Ascend from `start`; return the last iterate of each image and whether it fools the model."""
-    result, fooled = start.clone(), torch.zeros_like(classes, dtype=torch.bool)
-    directions = torch.zeros_like(start)  # the last one taken from each image
-    active = torch.arange(len(images), device=images.device)  # rows still in the batch
+    result, fooled = start.clone(), torch.zeros_like(part.eps, dtype=torch.bool)
+    last_directions = torch.zeros_like(start)
+    active = torch.arange(len(start), device=start.device)  # rows still in the batch
     for step in range(steps + 1):
         last = step == steps
         if len(active) == 0:
@@ -84,27 +184,23 @@ def ascend(
                 break
             record(step, active)
             continue
+        goal = part.goal.at(active)
         with torch.set_grad_enabled(not last):
             point = result[active].requires_grad_(not last)
             logits = view.fast(point.clone())  # a copy: some models write into what they are given
-            value = goal.value(logits, classes[active])
+            value = goal.value(logits)
             check_value(value, logits)
             gradient = None if last else torch.autograd.grad(value.sum(), point)[0].nan_to_num_()
-        point, logits = point.detach(), logits.detach()
-        done = _confirmed(view, goal, point, logits, classes[active])
+        point, logits, value = point.detach(), logits.detach(), value.detach()
+        done = confirmed(view, goal, point, logits)
         fooled[active] = done
         if record is not None:
-            record(step, active, point, logits, value.detach())
+            record(step, active, point, logits, value)
         if last:
             break
-        direction = ball.steepest(gradient)
-        directions[active] = direction
-        moved = ball.project(
-            point + direction * _column(step_size[active]), images[active], eps[active]
-        )
-        # An iterate that stays where it is will stay for good: nothing is lost if it leaves. Where
-        # an objective has no slope that spares nearly all of the work.
-        goes_on = ~done & (moved != point).flatten(1).any(dim=1)
+        last_directions[active] = direction = ball.steepest(gradient)
+        moved, stuck = rule(step, active, point, value, gradient, direction)
+        goes_on = ~done & ~stuck
         active = active[goes_on]
         result[active] = moved[goes_on]
     rest = (~fooled).nonzero()[:, 0]
@@ -112,29 +208,17 @@ def ascend(
         # Steps along the sphere of l2 stop a percent or two short of its best point. That point is
         # known if the model is linear between here and there; it is worth one look. It is the
         # projection of a point far out, so that what the box cuts off is spent on other pixels.
-        far = images[rest] + 8 * directions[rest] * _column(eps[rest])
-        aim = ball.project(far, images[rest], eps[rest])
+        far = part.images[rest] + 8 * last_directions[rest] * _column(part.eps[rest])
+        aim = part.within(ball, far, rest)
         with torch.no_grad():
-            done = _confirmed(view, goal, aim, view.fast(aim.clone()), classes[rest])
+            done = confirmed(view, part.goal.at(rest), aim, view.fast(aim.clone()))
         result[rest[done]] = aim[done]
         fooled[rest[done]] = True
     return result, fooled
 
 
-def _confirmed(
-    view: View,
-    goal: Goal,
-    point: Float[Tensor, "batch channels height width"],
-    logits: Float[Tensor, "batch num_classes"],
-    classes: Int[Tensor, " batch"],
-) -> Bool[Tensor, " batch"]:
-    """Which points fool the exact model; asked only where the fast one is fooled."""
-    done = goal.reached(logits, classes)
-    if view.fast is not view.exact and done.any():
-        with torch.no_grad():
-            done[done.clone()] = goal.reached(view.exact(point[done]), classes[done])
-    return done
+_TINY = torch.finfo(torch.float32).tiny
 
 
-def _column(values: Float[Tensor, " batch"]) -> Float[Tensor, "batch 1 1 1"]:
+def _column(values: Numbers) -> Float[Tensor, "batch 1 1 1"]:
     return values[:, None, None, None]

@@ -1,13 +1,15 @@
 """What a caller can get wrong in a call to an attack, said in one line each."""
 
 import math
+import warnings
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 
-def check_images(images: Tensor, labels: Tensor) -> None:
-    """Refuse anything but images in [0, 1] with one label each.
+def check_images(images: Tensor) -> None:
+    """Refuse anything but images in [0, 1].
 
     Raises
     ------
@@ -19,6 +21,21 @@ def check_images(images: Tensor, labels: Tensor) -> None:
             "`images` must be floating point [batch, channels, height, width]; got "
             f"{images.dtype} {list(images.shape)}. `Dataset.inputs` gives them so."
         )
+    if len(images) and not (images.amin() >= 0 and images.amax() <= 1):
+        raise ValueError(
+            f"`images` must lie in [0, 1]; got values from {images.amin():.4g} to "
+            f"{images.amax():.4g}. Divide bytes by 255, and leave normalisation to the model."
+        )
+
+
+def check_labels(labels: Tensor, images: Tensor) -> None:
+    """Refuse anything but one label for each image.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, type or device.
+    """
     if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
         raise ValueError(
             f"`labels` must be int64 [{len(images)}], one for each image; got {labels.dtype} "
@@ -27,11 +44,6 @@ def check_images(images: Tensor, labels: Tensor) -> None:
     if labels.device != images.device:
         raise ValueError(
             f"`labels` must be where `images` are, on {images.device}; got {labels.device}."
-        )
-    if len(images) and not (images.amin() >= 0 and images.amax() <= 1):
-        raise ValueError(
-            f"`images` must lie in [0, 1]; got values from {images.amin():.4g} to "
-            f"{images.amax():.4g}. Divide bytes by 255, and leave normalisation to the model."
         )
 
 
@@ -70,6 +82,18 @@ def check_targets(targets: Tensor, labels: Tensor) -> None:
     equal = int((targets == labels).sum())
     if equal:
         raise ValueError(f"`targets` must differ from `labels`; {equal} of them are equal.")
+
+
+def check_norm(norm: str, norms: Iterable[str]) -> None:
+    """Refuse a norm that the attack does not know.
+
+    Raises
+    ------
+    ValueError
+        The message lists the known ones.
+    """
+    if norm not in norms:
+        raise ValueError(f"`norm` must be one of {', '.join(norms)}; got {norm!r}.")
 
 
 def check_eps(eps: float | int | Tensor, images: Tensor, norm: str) -> Tensor:
@@ -186,3 +210,14 @@ def check_logits(logits: Tensor, images: Tensor) -> None:
     broken = int((~logits.isfinite()).any(dim=1).sum())
     if broken:
         raise ValueError(f"The model gives logits that are not finite on {broken} of the images.")
+
+
+def warn_of_probabilities(logits: Tensor) -> None:
+    """Warn of a model that gives probabilities: softmax twice hides gradients from attacks."""
+    sums = logits.sum(dim=1)
+    if len(logits) and logits.shape[1] > 1 and logits.amin() >= 0 and (sums - 1).abs().max() < 1e-4:
+        warnings.warn(
+            "The model gives what look like probabilities; attacks want logits. Leave the softmax "
+            "out, or the attacks may fail where the model is not robust.",
+            stacklevel=2,
+        )

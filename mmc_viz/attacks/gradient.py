@@ -1,25 +1,17 @@
 """Attacks that follow the gradient of an objective within a fixed budget."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from mmc_viz.attacks.ascent import Goal, Recorder, Trace, ascend
+from mmc_viz.attacks.ascent import Adaptive, Constant, Momentum, Rule, ascend
 from mmc_viz.attacks.balls import BALLS
-from mmc_viz.attacks.checks import (
-    check_classes,
-    check_count,
-    check_eps,
-    check_images,
-    check_logits,
-    check_step_size,
-    check_targets,
-)
-from mmc_viz.attacks.view import frozen
-from mmc_viz.objectives import Objective, resolve
+from mmc_viz.attacks.budget import Attempt, Part, Trace, within_budget
+from mmc_viz.attacks.checks import check_count, check_step_size
+from mmc_viz.objectives import Objective
 
 
 def fgsm(
@@ -46,17 +38,116 @@ def fgsm(
     Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015,
     https://arxiv.org/abs/1412.6572.
     """
-    return _attack(
+    return _ascent(
         model,
         images,
         labels,
         eps=eps,
-        steps=1,
-        step_size=eps,
         norm=norm,
         objective=objective,
         targets=targets,
-        starts=lambda images, budgets: iter([images]),
+        starts=_at_the_image,
+        steps=1,
+        rule=lambda part: Constant(part, BALLS[norm], part.eps),
+        trace=trace,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def bim(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    eps: float | int | Tensor,
+    steps: int = 20,
+    step_size: float | int | Tensor | None = None,
+    norm: str = "linf",
+    objective: str | Objective = "margin",
+    targets: Int[Tensor, " batch"] | None = None,
+    generator: torch.Generator | None = None,
+    trace: Trace | None = None,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Float[Tensor, "batch channels height width"]:
+    """Ascend as `pgd` does, but from the image itself: the basic iterative method.
+
+    The arguments are those of `pgd`; nothing is random here, so `generator` is not used.
+
+    References
+    ----------
+    Kurakin, Goodfellow, Bengio, "Adversarial examples in the physical world", 2016,
+    https://arxiv.org/abs/1607.02533.
+    """
+    sizes = _step_sizes(step_size, steps, images)
+    return _ascent(
+        model,
+        images,
+        labels,
+        eps=eps,
+        norm=norm,
+        objective=objective,
+        targets=targets,
+        starts=_at_the_image,
+        steps=steps,
+        rule=lambda part: Constant(part, BALLS[norm], sizes(part)),
+        trace=trace,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def mim(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    eps: float | int | Tensor,
+    steps: int = 20,
+    step_size: float | int | Tensor | None = None,
+    decay: float | int = 1.0,
+    norm: str = "linf",
+    objective: str | Objective = "margin",
+    targets: Int[Tensor, " batch"] | None = None,
+    generator: torch.Generator | None = None,
+    trace: Trace | None = None,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Float[Tensor, "batch channels height width"]:
+    r"""Ascend from the image along gathered gradients: the momentum iterative method.
+
+    The direction is that of $m \leftarrow \mu m + g / \lVert g \rVert_1$. What it finds depends
+    less on the model at hand, so it carries over to others better.
+
+    Parameters
+    ----------
+    decay : float
+        What of the momentum is left after a step, $\mu$, in [0, 1].
+
+    Notes
+    -----
+    The other arguments are those of `pgd`; nothing is random here, so `generator` is not used.
+
+    References
+    ----------
+    Dong et al., "Boosting adversarial attacks with momentum", CVPR 2018,
+    https://arxiv.org/abs/1710.06081.
+    """
+    if not 0 <= decay <= 1:
+        raise ValueError(f"`decay` must be in [0, 1]; got {decay}.")
+    sizes = _step_sizes(step_size, steps, images)
+    return _ascent(
+        model,
+        images,
+        labels,
+        eps=eps,
+        norm=norm,
+        objective=objective,
+        targets=targets,
+        starts=_at_the_image,
+        steps=steps,
+        rule=lambda part: Momentum(part, BALLS[norm], sizes(part), decay),
         trace=trace,
         batch_size=batch_size,
         progress=progress,
@@ -135,6 +226,78 @@ def pgd(
     Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018,
     https://arxiv.org/abs/1706.06083.
     """
+    sizes = _step_sizes(step_size, steps, images)
+    return _ascent(
+        model,
+        images,
+        labels,
+        eps=eps,
+        norm=norm,
+        objective=objective,
+        targets=targets,
+        starts=_at_random(restarts, norm, generator),
+        steps=steps,
+        rule=lambda part: Constant(part, BALLS[norm], sizes(part)),
+        trace=trace,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def apgd(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    eps: float | int | Tensor,
+    steps: int = 100,
+    norm: str = "linf",
+    objective: str | Objective = "margin",
+    targets: Int[Tensor, " batch"] | None = None,
+    restarts: int = 1,
+    generator: torch.Generator | None = None,
+    trace: Trace | None = None,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Float[Tensor, "batch channels height width"]:
+    """Ascend with steps that find their own length: Auto-PGD.
+
+    It begins with steps of twice the budget, and halves them, going back to the best point so far,
+    where they no longer raise the objective. There is nothing to tune but `steps`. The other
+    arguments are those of `pgd`. With `objective="targeted_margin"` each rival class is tried in
+    turn.
+
+    References
+    ----------
+    Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
+    parameter-free attacks", ICML 2020, https://arxiv.org/abs/2003.01690.
+    """
+    return _ascent(
+        model,
+        images,
+        labels,
+        eps=eps,
+        norm=norm,
+        objective=objective,
+        targets=targets,
+        starts=_at_random(restarts, norm, generator),
+        steps=steps,
+        rule=lambda part: Adaptive(part, BALLS[norm], steps),
+        trace=trace,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+#: From images and budgets to the points at which to start, one set for each restart.
+Starts = Callable[[Tensor, Tensor], Iterator[Tensor]]
+
+
+def _at_the_image(images: Tensor, budgets: Tensor) -> Iterator[Tensor]:
+    yield images
+
+
+def _at_random(restarts: int, norm: str, generator: torch.Generator | None) -> Starts:
     check_count("restarts", restarts, 1)
 
     def starts(images: Tensor, budgets: Tensor) -> Iterator[Tensor]:
@@ -143,89 +306,47 @@ def pgd(
             offset = BALLS[norm].sample(images.shape, source).to(images)
             yield (images + budgets[:, None, None, None] * offset).clamp_(0, 1)
 
-    return _attack(
-        model,
-        images,
-        labels,
-        eps=eps,
-        steps=steps,
-        step_size=step_size,
-        norm=norm,
-        objective=objective,
-        targets=targets,
-        starts=starts,
-        trace=trace,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    return starts
 
 
-def _attack(
+def _step_sizes(
+    step_size: float | int | Tensor | None, steps: int, images: Tensor
+) -> Callable[[Part], Tensor]:
+    """Give the step of each image of a part; where none is asked for, `2.5 * eps / steps`."""
+    if step_size is None:
+        return lambda part: 2.5 * part.eps / steps
+    sizes = check_step_size(step_size, images)
+    return lambda part: sizes[part.rows]
+
+
+def _ascent(
     model: nn.Module,
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
     *,
-    eps: float | int | Tensor,
+    starts: Starts,
     steps: int,
-    step_size: float | int | Tensor | None,
+    rule: Callable[[Part], Rule],
     norm: str,
-    objective: str | Objective,
-    targets: Int[Tensor, " batch"] | None,
-    starts: Callable[[Tensor, Tensor], Iterator[Tensor]],
-    trace: Trace | None,
-    batch_size: int,
-    progress: bool,
+    **frame: Any,
 ) -> Float[Tensor, "batch channels height width"]:
-    """Check the call, then ascend from each start, with the images that are not yet fooled."""
-    check_images(images, labels)
+    """Ascend from each start, with the images that are not yet fooled."""
     check_count("steps", steps, 1)
-    check_count("batch_size", batch_size, 1)
-    if norm not in BALLS:
-        raise ValueError(f"`norm` must be one of {', '.join(BALLS)}; got {norm!r}.")
-    budgets = check_eps(eps, images, norm)
-    if step_size is None:
-        step_size = 2.5 * budgets / steps
-    step_sizes = check_step_size(step_size, images)
-    objective = resolve(objective)
-    if targets is not None:
-        check_targets(targets, labels)
-    goal = Goal(objective, targets is not None)
-    classes = labels if targets is None else targets
-    if len(images) == 0:
-        return images.clone()
 
-    # Tensors made in inference mode have no gradient; copies made outside of it do.
-    with torch.inference_mode(False):
-        images, classes, labels = images.detach().clone(), classes.clone(), labels.clone()
-        with frozen(model, images) as view:
-            found = images.clone()
-            with torch.no_grad():
-                # Copies, because some models write into what they are given.
-                logits = torch.cat([view.exact(part.clone()) for part in images.split(batch_size)])
-            check_logits(logits, images)
-            check_classes("labels", labels, logits.shape[1])
-            check_classes("targets", classes, logits.shape[1])
-            fooled = goal.reached(logits, classes)
-            recorder = None
-            if trace is not None:
-                recorder = Recorder(trace, images, logits, goal.value(logits, classes))
-                batch_size = len(images)
-            for start in starts(images, budgets):
-                batches = (~fooled).nonzero()[:, 0].split(batch_size)
-                for rows in tqdm(batches, unit="batch", leave=False, disable=not progress):
-                    # No batch is ever empty: some models cannot take one.
-                    if len(rows) == 0 and recorder is None:
-                        continue
-                    found[rows], fooled[rows] = ascend(
-                        view,
-                        images[rows],
-                        classes[rows],
-                        start[rows],
-                        eps=budgets[rows],
-                        steps=steps,
-                        step_size=step_sizes[rows],
-                        ball=BALLS[norm],
-                        goal=goal,
-                        record=None if recorder is None else recorder.of(rows),
-                    )
-    return found
+    def attempts(images: Tensor, budgets: Tensor) -> Iterator[Attempt]:
+        for start in starts(images, budgets):
+
+            def attempt(view, part, record, start=start):
+                return ascend(
+                    view,
+                    part,
+                    start[part.rows],
+                    steps=steps,
+                    ball=BALLS[norm],
+                    rule=rule(part),
+                    record=record,
+                )
+
+            yield attempt
+
+    return within_budget(model, images, labels, norm=norm, attempts=attempts, **frame)

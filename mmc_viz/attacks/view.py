@@ -14,10 +14,11 @@ from typing import Any
 
 import jaxtyping
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mmc_viz.attacks.checks import check_classes, check_logits, warn_of_probabilities
 from mmc_viz.networks import eval_mode
 
 _AGREEMENT = 1e-4  # of folded logits, relative to the largest logit
@@ -80,6 +81,31 @@ def frozen(
             yield View(model, model)
         return
     yield View(exact, _folded(exact, images[:8]))
+
+
+def clean_logits(
+    view: View,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    targets: Int[Tensor, " batch"] | None,
+    batch_size: int,
+) -> Float[Tensor, "batch num_classes"]:
+    """Ask the exact model once for all images, and refuse what no attack can work with.
+
+    Raises
+    ------
+    ValueError
+        If these are no finite logits, or a label or target has none.
+    """
+    with torch.no_grad():
+        # Copies, because some models write into what they are given.
+        logits = torch.cat([view.exact(part.clone()) for part in images.split(batch_size)])
+    check_logits(logits, images)
+    check_classes("labels", labels, logits.shape[1])
+    if targets is not None:
+        check_classes("targets", targets, logits.shape[1])
+    warn_of_probabilities(logits)
+    return logits
 
 
 def _folded(model: nn.Module, images: Float[Tensor, "batch channels height width"]) -> nn.Module:

@@ -5,6 +5,7 @@ Every setting has the default of `mmc_viz.training.TrainConfig`, where it is des
 
 import argparse
 import shlex
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mmc_viz.commands.arguments import (
     add_data_root,
     add_device,
     check_output,
+    parse_eps,
     write_json,
 )
 
@@ -20,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; what is not given is left to `TrainConfig`."""
     settings = parser.add_argument_group("settings of the run")
 
-    def setting(flag: str, kind: type, text: str, **more) -> None:
+    def setting(flag: str, kind: Callable, text: str, **more) -> None:
         settings.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text, **more)
 
     setting("--dataset", str, "digits, fashion_mnist, mnist, cifar10, cifar100 or folder:PATH")
@@ -38,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     setting("--augmentation", str, "none, shift or shift_flip; default: by data set")
     setting("--image-size", int, "pixels, for folder:PATH (32)")
     setting("--limit", int, "train on the first so many images")
-    setting("--seed", int, "of weights, order and augmentation (0)")
+    setting("--seed", int, "of weights, order, augmentation and the adversary (0)")
+    setting("--adversarial", str, "train on images that an attack has changed: pgd, or none (none)")
+    setting("--eps", parse_eps, "the adversary's budget in linf, such as 0.1 (default) or 8/255")
+    setting("--attack-steps", int, "of the adversary (7)")
+    setting("--attack-objective", str, "what it climbs: the head's own loss (default), margin, ...")
     parser.add_argument("--out", type=Path, help="model folder (runs/DATASET-HEAD)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the card there too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -2,14 +2,14 @@
 
 What happens to an image depends on (seed, epoch, index of the image) and on nothing else: not on
 the batch it is in, not on the process that handles it, not on a random state that a resumed run
-would have to restore. A hash of these three numbers takes the place of a generator.
+would have to restore. See `mmc_viz.noise`.
 """
 
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-_MASK = 0xFFFFFFFF  # numbers of 32 bits, kept in int64
+from mmc_viz.noise import bits
 
 
 def augment(
@@ -38,7 +38,7 @@ def augment(
     rows = _shifted(height, indices, seed, epoch, stream=0)
     columns = _shifted(width, indices, seed, epoch, stream=1)
     if kind == "shift_flip":
-        flipped = _hash(indices, seed, epoch, stream=2) % 2 == 1
+        flipped = bits(seed, epoch, 2, indices) % 2 == 1
         columns = torch.where(flipped[:, None], columns.flip(1), columns)
     batch = torch.arange(len(images), device=images.device)
     # Indexing batch, rows and columns together puts the channels last; move them back.
@@ -51,24 +51,6 @@ def _shifted(
 ) -> Int[Tensor, "batch size"]:
     """For each image, which row (or column) of the original each row of the result shows."""
     reach = round(size / 10)
-    shift = _hash(indices, seed, epoch, stream=stream) % (2 * reach + 1) - reach
+    shift = bits(seed, epoch, stream, indices) % (2 * reach + 1) - reach
     place = torch.arange(size, device=indices.device) + shift[:, None]
     return place.clamp(0, size - 1)
-
-
-def _hash(
-    indices: Int[Tensor, " batch"], seed: int, epoch: int, *, stream: int
-) -> Int[Tensor, " batch"]:
-    """Mix the numbers into 32 bits that look random, the same on every device."""
-    key = torch.full_like(indices, seed & _MASK)
-    for number in (epoch, stream, indices):
-        key = _mix((key ^ number) & _MASK)
-    return key
-
-
-def _mix(x: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-    # The 32-bit finaliser "lowbias32" (https://nullprogram.com/blog/2018/07/31/). Products wrap
-    # around in int64, which leaves their lowest 32 bits right.
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _MASK
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & _MASK
-    return x ^ (x >> 16)

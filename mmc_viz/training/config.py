@@ -6,10 +6,12 @@ from typing import Any
 
 from mmc_viz.heads import HEADS
 from mmc_viz.networks import NETWORKS
+from mmc_viz.objectives import OBJECTIVES
 
 SCHEDULES = ("one_cycle", "steps")
 DECAYS = ("all", "convolutions")
 AUGMENTATIONS = ("none", "shift", "shift_flip")
+ADVERSARIES = ("none", "pgd")
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,22 @@ class TrainConfig:
     augmentation: str | None = None  # None: `shift` for digits, else `shift_flip`
     image_size: int = 32  # pixels, for `folder:PATH` alone: the other data sets have their own
     limit: int | None = None  # train on the first so many images; None: all
-    seed: int = 0  # of initial weights, order and augmentation; 32 bits
+    seed: int = 0  # of initial weights, order, augmentation and the adversary; 32 bits
+    adversarial: str = "none"  # who changes the training images: nobody, or `pgd`
+    eps: float | int = 0.1  # the adversary's budget in linf, in the unit of the images
+    attack_steps: int = 7  # of the adversary, each of length 2.5 * eps / attack_steps
+    attack_objective: str = "loss"  # climbed: the head's own `loss`, or a name from `objectives`
 
     def __post_init__(self):
         _check_choice("network", self.network, NETWORKS)
         _check_choice("head", self.head, HEADS)
         _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("decay", self.decay, DECAYS)
+        _check_choice("adversarial", self.adversarial, ADVERSARIES)
+        _check_choice("attack_objective", self.attack_objective, ("loss", *OBJECTIVES))
         if self.augmentation is not None:
             _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
-        for name in ("epochs", "batch_size", "image_size"):
+        for name in ("epochs", "batch_size", "image_size", "attack_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {getattr(self, name)}.")
         if self.limit is not None and self.limit < 1:
@@ -63,6 +71,11 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"`{name}` must be positive and finite; got {value}.")
+        if not 0 <= self.eps <= 1:
+            raise ValueError(
+                f"`eps` must be in 0 .. 1, in the unit of the images; got {self.eps}. "
+                f"Did you mean {self.eps}/255?"
+            )
         for name in ("momentum", "weight_decay"):
             value = getattr(self, name)
             if not 0 <= value < 1:

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from mmc_viz.datasets import Dataset
 from mmc_viz.devices import choose_device
 from mmc_viz.networks import Classifier, make_classifier, outputs
+from mmc_viz.training.adversary import worst_in_ball
 from mmc_viz.training.augmentation import augment
 from mmc_viz.training.config import TrainConfig
 
@@ -201,6 +202,8 @@ def _train_epoch(
             epoch=epoch,
         )
         inputs = (batch / 255).contiguous(memory_format=torch.channels_last)
+        if config.adversarial == "pgd":
+            inputs = worst_in_ball(model, inputs, labels[indices], indices, config, epoch)
         total += train_step(model, optimizer, inputs, labels[indices]) * len(indices)
         bar.update()
     return total.item() / len(images)

@@ -1,0 +1,78 @@
+r"""Adversarial training: each batch is replaced by what an attacker makes of it.
+
+Madry et al. minimise the loss at the worst point of the ball,
+
+$$\min_\theta \; \mathbb{E}\, \max_{\lVert \delta \rVert_\infty \le \epsilon}
+\mathrm{loss}_\theta(x + \delta, y),$$
+
+and let projected gradient ascent stand for the inner maximum. An attack that wants a verdict stops
+at the first point that fools the model; this one wants the worst point and goes on. It climbs the
+head's own loss at the true label, on the weights of this very step and in evaluation mode, so the
+inner steps leave the statistics of the batch norms alone.
+
+Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018,
+https://arxiv.org/abs/1706.06083.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mmc_viz.networks import Classifier, eval_mode
+from mmc_viz.noise import bits, places, uniform
+from mmc_viz.objectives import resolve
+from mmc_viz.training.config import TrainConfig
+
+_STREAM = 3  # of the noise; augmentation uses 0, 1 and 2
+
+
+def worst_in_ball(
+    model: Classifier,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    indices: Int[Tensor, " batch"],
+    config: TrainConfig,
+    epoch: int,
+) -> Float[Tensor, "batch channels height width"]:
+    """Climb the loss of each image from a random point of its ball, within [0, 1].
+
+    Parameters
+    ----------
+    model : Classifier
+        Neither its weights' gradients nor its modes or statistics change.
+    images : Float[Tensor, "batch channels height width"]
+        In [0, 1].
+    labels : Int[Tensor, "batch"]
+        True classes.
+    indices : Int[Tensor, "batch"]
+        Place of each image in the training set; with seed and epoch it decides the start.
+    config : TrainConfig
+        Its `eps`, `attack_steps` and `attack_objective` say how far, how long and what.
+    epoch : int
+        Counted from 0.
+    """
+    eps, step_size = config.eps, 2.5 * config.eps / config.attack_steps
+    low, high = (images - eps).clamp_min_(0), (images + eps).clamp_max_(1)
+    key = bits(config.seed, epoch, _STREAM, indices)[:, None, None, None]
+    noise = uniform(key, places(images.shape[1:], images.device))
+    points = (images + eps * (2 * noise - 1)).clamp_(0, 1)
+    with eval_mode(model):
+        for _ in range(config.attack_steps):
+            points.requires_grad_()
+            value = _climbed(model, points, labels, config.attack_objective).sum()
+            (gradient,) = torch.autograd.grad(value, points)
+            points = (points.detach() + step_size * gradient.sign()).clamp(low, high)
+    return points
+
+
+def _climbed(
+    model: Classifier,
+    points: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    objective: str,
+) -> Float[Tensor, " batch"]:
+    with torch.autocast(points.device.type, torch.bfloat16, enabled=points.is_cuda):
+        features = model.features(points)
+    if objective == "loss":
+        return model.head(features.float(), labels)
+    return resolve(objective)(model.head.logits(features.float()), labels)
