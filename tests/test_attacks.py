@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmc_viz.attacks import FIXED_BUDGET, fgsm, frozen, pgd
+from mmc_viz.attacks import FIXED_BUDGET, apgd, bim, fgsm, frozen, mim, pgd
+from mmc_viz.attacks.ascent import checkpoints
 from mmc_viz.attacks.balls import BALLS
 from mmc_viz.evaluation import robustness_curve
 from mmc_viz.networks import make_classifier, outputs
@@ -39,19 +40,100 @@ def fooled(model, images, labels):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_pgd_finds_the_nearest_adversarial_point_of_a_linear_model(linear, norm):
+@pytest.mark.parametrize(
+    "attack", [partial(pgd, steps=50), partial(apgd, steps=50), partial(bim, steps=50)]
+)
+def test_the_nearest_adversarial_point_of_a_linear_model_is_found(linear, attack, norm):
     model, images, labels = linear
     nearest = model.distance(images, labels, norm).detach()
-    attack = partial(pgd, norm=norm, steps=50)
-    assert not fooled(model, attack(model, images, labels, eps=0.99 * nearest), labels).any()
     # Of the rivals, the one nearest in logits need not be the one nearest in pixels, and ascent
     # of the margin follows the first. Attacking each rival in turn leaves no such doubt.
-    found = fooled(model, attack(model, images, labels, eps=1.01 * nearest), labels)
+    attack = partial(attack, norm=norm, objective="targeted_margin")
+    assert not fooled(model, attack(model, images, labels, eps=0.99 * nearest), labels).any()
+    assert fooled(model, attack(model, images, labels, eps=1.01 * nearest), labels).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_each_rival_in_turn_fools_what_the_leading_one_does_not(linear, norm):
+    model, images, labels = linear
+    eps = 1.01 * model.distance(images, labels, norm).detach()
+    one = fooled(model, pgd(model, images, labels, eps=eps, norm=norm, steps=50), labels)
+    turn = pgd(model, images, labels, eps=eps, norm=norm, steps=50, objective="targeted_margin")
+    assert not one.all() and fooled(model, turn, labels).all()
+    # The same by hand: the best of all runs with one target each.
+    by_hand = one.clone()
     for rival in range(5):
         targets = torch.where(labels == rival, (rival + 1) % 5, rival)
-        aimed = attack(model, images, labels, eps=1.01 * nearest, targets=targets)
-        found |= fooled(model, aimed, labels)
-    assert found.all()
+        aimed = pgd(model, images, labels, eps=eps, norm=norm, steps=50, targets=targets)
+        by_hand |= fooled(model, aimed, labels)
+    assert by_hand.all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_momentum_reaches_a_linear_optimum_too(norm):
+    from conftest import Linear
+
+    generator = torch.Generator().manual_seed(5)
+    row = torch.randn(36, generator=generator)
+    model = Linear(torch.stack([row, -row]) / 6, torch.stack([-row.sum(), row.sum()]) / 12)
+    images = 0.5 + 0.02 * torch.randn(30, 1, 6, 6, generator=generator)
+    labels = model(images).argmax(dim=1)
+    nearest = model.distance(images, labels, norm).detach()
+    below = mim(model, images, labels, eps=0.99 * nearest, norm=norm)
+    above = mim(model, images, labels, eps=1.01 * nearest, norm=norm)
+    assert not fooled(model, below, labels).any() and fooled(model, above, labels).all()
+
+
+def test_momentum_adds_gradients_of_unit_l1_norm(untrained):
+    model, images, labels = untrained
+    points = []
+    mim(
+        model,
+        images,
+        labels,
+        eps=0.02,
+        steps=4,
+        step_size=0.004,
+        decay=0.5,
+        objective="distance",
+        trace=lambda step, at, *_: points.append(at),
+    )
+    # The recursion of the paper, written out.
+    sums, point = torch.zeros_like(images), images.clone()
+    for expected in points[1:]:
+        point.requires_grad_()
+        (gradient,) = torch.autograd.grad(OBJECTIVES["distance"](model(point), labels).sum(), point)
+        sums = 0.5 * sums + gradient / gradient.abs().sum(dim=(1, 2, 3), keepdim=True)
+        point = (point.detach() + 0.004 * sums.sign()).clamp(images - 0.02, images + 0.02)
+        point = point.clamp(0, 1)
+        still = ~fooled(model, points[-1], labels)
+        torch.testing.assert_close(point[still], expected[still], rtol=0, atol=1e-6)
+        assert still.any()
+
+
+def test_auto_pgd_has_its_checkpoints_where_the_paper_puts_them():
+    # p: 0.22, then gaps that shrink by 0.03 down to 0.06; in hundredths, for 100 steps.
+    assert sorted(checkpoints(100)) == [22, 41, 57, 70, 80, 87, 93, 99]
+
+
+def test_auto_pgd_halves_its_steps_on_a_ridge():
+    # The objective's peak lies within the ball: steps of 2 eps jump over it for ever, and only
+    # halved steps can settle there.
+    class Hill(nn.Module):
+        def forward(self, x):
+            top = -(x.flatten(1) - 0.537).square().sum(dim=1)
+            return torch.stack([top * 0 + 1, top * 0], dim=1) + torch.stack([-top, top], dim=1)
+
+    images, labels = torch.full((3, 1, 2, 2), 0.5), torch.zeros(3, dtype=torch.int64)
+    seen = []
+
+    def ends(attack):
+        attack(Hill(), images, labels, eps=0.2, steps=100, trace=lambda *v: seen.append(v[3]))
+        return seen[-1]
+
+    best = torch.full((3,), -1.0)  # the margin at the peak
+    torch.testing.assert_close(ends(apgd), best, rtol=0, atol=1e-5)
+    assert (ends(partial(pgd, step_size=0.4)) < best - 1e-2).all()
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -66,7 +148,11 @@ def test_with_two_classes_one_step_and_many_reach_the_optimum(norm, objective):
     images = 0.5 + 0.02 * torch.randn(30, 1, 6, 6, generator=generator)
     labels = model(images).argmax(dim=1)
     nearest = model.distance(images, labels, norm).detach()
-    for attack in (partial(fgsm, norm=norm), partial(pgd, norm=norm, steps=60)):
+    for attack in (
+        partial(fgsm, norm=norm),
+        partial(pgd, norm=norm, steps=60),
+        partial(apgd, norm=norm),
+    ):
         below = attack(model, images, labels, eps=0.99 * nearest, objective=objective)
         above = attack(model, images, labels, eps=1.01 * nearest, objective=objective)
         assert not fooled(model, below, labels).any()

@@ -3,7 +3,16 @@ import torch
 from torch.nn import functional
 
 from mmc_viz.heads import make_head
-from mmc_viz.objectives import OBJECTIVES, cross_entropy, distance, dlr, margin, resolve
+from mmc_viz.objectives import (
+    OBJECTIVES,
+    cross_entropy,
+    cross_entropy_float64,
+    distance,
+    dlr,
+    margin,
+    resolve,
+    targeted_margin,
+)
 
 
 @pytest.fixture
@@ -66,3 +75,31 @@ def test_callables_pass_and_unknown_names_are_named():
         resolve("entropy")
     with pytest.raises(ValueError, match="`dlr` needs at least 3 classes; got 2"):
         dlr(torch.zeros(1, 2), torch.tensor([0]))
+
+
+def test_float64_keeps_the_direction_that_float32_loses():
+    logits = torch.tensor([[0.0, -222.0, -223.0], [1.0, 0.5, -300.0]])
+    labels = torch.tensor([0, 0])
+    wide = logits.double().requires_grad_()
+    # The derivative by the closed form: softmax, less 1 at the label as minus the sum of the rest.
+    share = wide.detach().softmax(dim=1)
+    expected = share.scatter(1, labels[:, None], -share[:, 1:].sum(dim=1, keepdim=True))
+    (found,) = torch.autograd.grad(cross_entropy_float64(wide, labels).sum(), wide)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
+    narrow = logits.clone().requires_grad_()
+    (found,) = torch.autograd.grad(cross_entropy_float64(narrow, labels).sum(), narrow)
+    scaled = expected / expected.abs().amax(dim=1, keepdim=True)
+    torch.testing.assert_close(found, scaled.float())
+    torch.testing.assert_close(
+        cross_entropy_float64(logits, labels).float(), cross_entropy(logits, labels)
+    )
+
+
+def test_targeted_margin_by_hand_and_without_targets(logits, labels):
+    one = torch.tensor([[5.0, 3.0, 1.0]])
+    assert targeted_margin(one, torch.tensor([0]), torch.tensor([2])).item() == -4.0
+    assert torch.equal(targeted_margin(logits, labels), margin(logits, labels))
+    targets = (labels + 1) % 6
+    assert torch.autograd.gradcheck(
+        lambda h: targeted_margin(h, labels, targets), logits.requires_grad_()
+    )

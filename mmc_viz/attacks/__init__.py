@@ -1,7 +1,8 @@
 """Adversarial attacks: one function each, one signature per family.
 
 Fixed budget, `attack(model, images, labels, *, eps, ...) -> images`: `fgsm`, `bim`, `pgd`,
-`mim`, `apgd`.
+`mim`, `apgd`, and without a gradient `square` and `spsa`. `transfer` runs an attack against one
+model for another. Transforms, which are not aimed at a model: `gaussian_noise`, `rotation`.
 
 They take any `nn.Module` from images in [0, 1] to logits and leave it, the images and the random
 state as they were. What comes back is the adversarial image where one was met, else the last
@@ -18,6 +19,11 @@ from mmc_viz.attacks.gradient import bim as bim
 from mmc_viz.attacks.gradient import fgsm as fgsm
 from mmc_viz.attacks.gradient import mim as mim
 from mmc_viz.attacks.gradient import pgd as pgd
+from mmc_viz.attacks.spsa import spsa as spsa
+from mmc_viz.attacks.square import square as square
+from mmc_viz.attacks.transfer import transfer as transfer
+from mmc_viz.attacks.transforms import gaussian_noise as gaussian_noise
+from mmc_viz.attacks.transforms import rotation as rotation
 from mmc_viz.attacks.view import View as View
 from mmc_viz.attacks.view import frozen as frozen
 
@@ -28,4 +34,12 @@ FIXED_BUDGET: dict[str, Callable[..., Tensor]] = {
     "pgd": pgd,
     "mim": mim,
     "apgd": apgd,
+    "square": square,
+    "spsa": spsa,
+}
+
+#: Transforms that no gradient aims, by name; called as `transform(model, images, labels, ...)`.
+TRANSFORMS: dict[str, Callable[..., Tensor]] = {
+    "gaussian_noise": gaussian_noise,
+    "rotation": rotation,
 }

@@ -18,7 +18,6 @@ The rules:
     Auto-PGD: long steps first, halved where they no longer pay, from the best point so far.
 """
 
-import math
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -157,10 +156,12 @@ class Adaptive:
 
 def checkpoints(steps: int) -> set[int]:
     """List the steps at which Auto-PGD may halve its own: rarely at first, often at the end."""
-    shares = [0.0, 0.22]
-    while shares[-1] < 1:
-        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
-    return {math.ceil(share * steps) for share in shares[1:] if share < 1}
+    percent, gap, found = 22, 22, set()
+    while percent < 100:
+        found.add(-(-percent * steps // 100))  # rounded up
+        gap = max(gap - 3, 6)
+        percent += gap
+    return found
 
 
 def ascend(

@@ -19,6 +19,9 @@ Budgets = Float[Tensor, " batch"]
 class Ball(Protocol):
     """What an attack needs to know about a norm."""
 
+    def length(self, changes: Images) -> Budgets:
+        """Norm of each change."""
+
     def sample(self, shape: torch.Size, generator: torch.Generator) -> Images:
         """Uniform points of the unit ball, on the device of the generator."""
 
@@ -31,6 +34,10 @@ class Ball(Protocol):
 
 class Linf:
     """Every pixel may change by up to `eps`."""
+
+    def length(self, changes: Images) -> Budgets:
+        """Take the largest change of a pixel."""
+        return changes.abs().amax(dim=(1, 2, 3))
 
     def sample(self, shape: torch.Size, generator: torch.Generator) -> Images:
         """Draw each pixel from [-1, 1]."""
@@ -50,6 +57,10 @@ class Linf:
 class L2:
     """The Euclidean norm of the change over all pixels is at most `eps`."""
 
+    def length(self, changes: Images) -> Budgets:
+        """Take the root of the sum of squares."""
+        return changes.flatten(1).norm(dim=1)
+
     def sample(self, shape: torch.Size, generator: torch.Generator) -> Images:
         """Draw a direction, and a distance whose power `pixels` is uniform."""
         direction = torch.randn(shape, generator=generator, device=generator.device)
@@ -60,7 +71,7 @@ class L2:
         """Scale each gradient to norm 1."""
         # Scaling by the largest entry first keeps squares of tiny gradients from vanishing.
         gradient = gradient / _column(gradient.abs().amax(dim=(1, 2, 3)).clamp_min(_TINY))
-        return gradient / _column(_norm(gradient).clamp_min(_TINY))
+        return gradient / _column(self.length(gradient).clamp_min(_TINY))
 
     def project(self, points: Images, centers: Images, eps: Budgets) -> Images:
         r"""Find the nearest point of both the ball and the box.
@@ -70,15 +81,16 @@ class L2:
         the value that would do without a box and 1.
         """
         change = points - centers
-        low = (eps / _norm(change).clamp_min(_TINY)).clamp_max(1)
+        low = (eps / self.length(change).clamp_min(_TINY)).clamp_max(1)
         nearest = (centers + change * _column(low)).clamp_(0, 1)
-        cut = (low < 1) & (_norm(nearest - centers) < 0.999 * eps)
+        cut = (low < 1) & (self.length(nearest - centers) < 0.999 * eps)
         if cut.any():
             centers, change, eps = centers[cut], change[cut], eps[cut]
             low, high = low[cut], torch.ones_like(low[cut])
             for _ in range(16):
                 middle = (low + high) / 2
-                inside = _norm((centers + change * _column(middle)).clamp(0, 1) - centers) <= eps
+                reached = (centers + change * _column(middle)).clamp(0, 1)
+                inside = self.length(reached - centers) <= eps
                 low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
             nearest[cut] = (centers + change * _column(low)).clamp_(0, 1)
         return nearest
@@ -87,10 +99,6 @@ class L2:
 BALLS: dict[str, Ball] = {"linf": Linf(), "l2": L2()}
 
 _TINY = torch.finfo(torch.float32).tiny
-
-
-def _norm(images: Images) -> Budgets:
-    return images.flatten(1).norm(dim=1)
 
 
 def _column(values: Budgets) -> Images:

@@ -1,11 +1,14 @@
 """Measure clean and robust accuracy of models.
 
 A label that is wrong on the clean image counts as not robust. Images are those of the test split,
-the first `--limit` in stored order.
+the first `--limit` in stored order. They are judged in chunks of 100; with `--json FILE` the
+verdicts so far are kept in FILE.partial until all is done, and `--resume` goes on after an
+interruption, with the same result. Options of an attack that are not given are the attack's own
+defaults; with `--attack all` each goes to the attacks that have it.
 """
 
 import argparse
-import time
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,25 +22,55 @@ from mmc_viz.commands.arguments import (
     print_table,
     write_json,
 )
+from mmc_viz.commands.chunks import CHUNK, Job, Ledger, Verdicts, judge_all, open_ledger
+from mmc_viz.commands.methods import DEFAULT_EPS, OPTIONS, Method, choose
+from mmc_viz.commands.results import print_results, result_of, worst_of
+from mmc_viz.commands.subjects import Subject, load_subject
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the options; those of the attacks are None where they are not given."""
     parser.add_argument("models", nargs="+", metavar="MODEL", help="shipped name or model folder")
     parser.add_argument("--dataset", help="default: the one the model was trained on")
-    parser.add_argument("--attack", default="pgd", help="fgsm, pgd or all")
     parser.add_argument(
-        "--objective", default="margin", help="cross_entropy, distance, margin or dlr"
+        "--attack",
+        metavar="NAME",
+        help="fgsm, bim, pgd (default), mim, apgd, square, spsa; cw, ead, deepfool, ddn, fmn; "
+        "gaussian_noise, rotation; worst_case; a preset (authors_code_..., paper_...); or all, "
+        "which is each of these but worst_case and the presets",
     )
-    parser.add_argument(
-        "--eps", type=parse_eps, default=8 / 255, help="budget, such as 0.1 or 8/255 (default)"
-    )
-    parser.add_argument("--norm", default="linf", help="of the budget: linf or l2")
-    parser.add_argument("--steps", type=int, default=50, help="of iterative attacks (50)")
-    parser.add_argument("--restarts", type=int, default=1, help="random starts of pgd (1)")
+    settings = parser.add_argument_group("settings of the attack")
+
+    def setting(flag: str, kind: Any, text: str) -> None:
+        settings.add_argument(flag, type=kind, help=text)
+
+    setting("--objective", str, "cross_entropy, distance, margin (default), dlr, ...")
+    setting("--eps", parse_eps, "budget, such as 0.1 or 8/255 (default)")
+    setting("--norm", str, "of the budget: linf or l2")
+    setting("--steps", int, "of iterative attacks")
+    setting("--restarts", int, "random starts")
+    setting("--queries", int, "of square: how often it asks the model")
+    setting("--sigma", float, "of gaussian_noise: standard deviation (0.05)")
+    setting("--degrees", float, "of rotation: largest angle (30)")
+    setting("--translation", float, "of rotation: largest shift in pixels (0)")
+    setting("--budget", str, "of worst_case: quick, standard (default) or thorough")
     parser.add_argument("--limit", type=int, default=1000, help="how many test images (1000)")
-    parser.add_argument("--seed", type=parse_seed, default=0, help="of the random starts (0)")
+    parser.add_argument("--seed", type=parse_seed, default=0, help="of all that is random (0)")
+    parser.add_argument(
+        "--matrix", action="store_true", help="try what fools each model on all the others"
+    )
+    parser.add_argument(
+        "--detection",
+        action="store_true",
+        help="how well the largest logit tells attacked images from clean ones",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with what FILE.partial keeps of an interrupted evaluation of the same models "
+        "and settings; without this option such a file is an error, never overwritten",
+    )
     parser.add_argument(
         "--record", action="store_true", help="add the results to the models' cards"
     )
@@ -46,121 +79,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_root(parser)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Evaluate each model under each attack; print a table, and write JSON on request."""
-    from mmc_viz.attacks import FIXED_BUDGET
-    from mmc_viz.checkpoints import record_measurement
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate each model; print tables, and write JSON on request."""
     from mmc_viz.devices import choose_device
-    from mmc_viz.objectives import resolve
 
     check_output(arguments.json)
     device = choose_device(arguments.device)
-    resolve(arguments.objective)
-    if arguments.attack != "all" and arguments.attack not in FIXED_BUDGET:
-        legal = ", ".join([*FIXED_BUDGET, "all"])
-        raise ValueError(f"`--attack` must be one of {legal}; got {arguments.attack!r}.")
-    attacks = list(FIXED_BUDGET) if arguments.attack == "all" else [arguments.attack]
+    options = {option: getattr(arguments, option) for option in OPTIONS}
+    mode = _mode(arguments, options)
+    methods = choose(arguments.attack or "pgd", {} if mode is _Detection else options)
+    names = dict.fromkeys(arguments.models)
+    subjects = [load_subject(name, arguments, device) for name in names]
     # All mistakes before any work.
-    subjects = {name: _prepare(name, arguments, device) for name in arguments.models}
-    results = [
-        _evaluate(name, *subject, attack, arguments)
-        for name, subject in subjects.items()
-        for attack in attacks
-    ]
-    print_table(
-        ["model", "attack", "objective", "eps", "images", "clean", "correct", "robust", "seconds"],
-        [
-            [
-                r["model"],
-                r["attack"],
-                r["objective"],
-                f"{r['eps']:.4g}",
-                str(r["images"]),
-                f"{r['clean_accuracy']:.1%}",
-                str(r["correct"]),
-                f"{r['accuracy']:.1%} [{r['low']:.1%}, {r['high']:.1%}]",
-                f"{r['seconds']:.1f}",
-            ]
-            for r in results
-        ],
-    )
-    print(f"data: {'; '.join(dict.fromkeys(r['source'] for r in results))}")
-    if arguments.record:
-        for result in results:
-            record_measurement(result["model"], result)
-    if arguments.json is not None:
-        write_json(arguments.json, results[0] if len(results) == 1 else {"results": results})
-
-
-def _prepare(name: str, arguments: argparse.Namespace, device: Any) -> tuple[Any, Any]:
-    """Load a model, and the data that it is to be judged on; refuse what does not fit together."""
-    from mmc_viz.checkpoints import load_card, load_model
-    from mmc_viz.datasets import load_dataset
-
-    card = load_card(name)
-    model = load_model(name, device=device)
-    data = load_dataset(
-        arguments.dataset or card.dataset["name"],
-        split="test",
-        limit=arguments.limit,
-        root=arguments.data_root,
-        size=card.dataset["image_size"],
-    )
-    if (data.images.shape[1], len(data.class_names)) != (card.in_channels, card.num_classes):
-        raise ValueError(
-            f"`--dataset` {data.name} has {data.images.shape[1]} channels and "
-            f"{len(data.class_names)} classes; the model {name} expects {card.in_channels} and "
-            f"{card.num_classes}."
+    for method in methods:
+        _rehearse(method, subjects)
+    task = mode(subjects, methods, arguments)
+    ledger = open_ledger(arguments.json, _identity(task, subjects, arguments), resume=arguments.resume)
+    if arguments.resume and not ledger.judged:
+        print("mmc-viz evaluate: nothing to resume, starting anew", file=sys.stderr)
+    jobs = task.jobs()
+    try:
+        verdicts = judge_all(
+            jobs, ledger, seed=arguments.seed, progress=not arguments.quiet
         )
-    for found, expected in zip(data.class_names, card.class_names, strict=True):
-        if found != expected:  # a label means something else here: any accuracy would mislead
-            raise ValueError(
-                f"`--dataset` {data.name} has other classes than the model {name}: {found!r} in "
-                f"place of {expected!r}."
-            )
-    if data.images.shape[-1] != card.dataset["image_size"]:
-        raise ValueError(
-            f"`--dataset` {data.name} has images of {data.images.shape[-1]} pixels a side; the "
-            f"model {name} was trained on {card.dataset['image_size']}."
-        )
-    return model, data
-
-
-def _evaluate(
-    name: str, model: Any, data: Any, attack: str, arguments: argparse.Namespace
-) -> dict[str, Any]:
-    """Run one attack on one model; what comes back can be written as JSON."""
-    import torch
-
-    from mmc_viz.attacks import FIXED_BUDGET
-    from mmc_viz.evaluation import accuracy, robustness_curve
-
-    device = model.mean.device
-    images, labels = data.inputs(device), data.labels.to(device)
-    settings: dict[str, Any] = {"norm": arguments.norm, "objective": arguments.objective}
-    if attack == "pgd":
-        settings |= {"steps": arguments.steps, "restarts": arguments.restarts}
-    run_attack = partial(FIXED_BUDGET[attack], **settings, progress=not arguments.quiet)
-    if attack == "pgd":
-        run_attack.keywords["generator"] = torch.Generator().manual_seed(arguments.seed)
-    start = time.perf_counter()
-    curve = robustness_curve(model, images, labels, [arguments.eps], {attack: run_attack})
-    seconds = time.perf_counter() - start
-    row = curve.rows()[0]
-    return {
-        "model": str(name),
-        "dataset": data.name,
-        "source": data.source,
-        "attack": attack,
-        **settings,
-        "eps": arguments.eps,
-        "seed": arguments.seed,
-        "images": row["images"],
-        "clean_accuracy": accuracy(model, images, labels),
-        "correct": row["correct"],
-        "accuracy": row["accuracy"],
-        "low": row["low"],
-        "high": row["high"],
-        "device": str(device),
-        "seconds": seconds,
-    }
+        values = task.finish(verdicts)
+        if arguments.json is not None:
+            write_json(arguments.json, values)
+    except KeyboardInterrupt:
+        print(f"mmc-viz evaluate: interrupted; {_kept(ledger, jobs)}", file=sys.stderr)
+        return 130
+    ledger.remove()
+    return 0

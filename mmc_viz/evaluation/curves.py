@@ -1,17 +1,10 @@
-r"""How often a model is right: on clean images, and under attack as the budget grows.
+"""Accuracy under attack as the budget grows."""
 
-A label that is wrong on the clean image counts as not robust, so robust accuracy never exceeds
-clean accuracy. Every share comes with a Wilson interval: of $n$ images of which a share $p$ is
-right,
-
-$$\frac{p + z^2 / 2n \pm z \sqrt{p (1 - p) / n + z^2 / 4 n^2}}{1 + z^2 / n}, \qquad z = 1.96,$$
-
-which stays within [0, 1] and is honest at 0 and at 1, where the usual interval shrinks to a point.
-"""
-
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +13,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmc_viz import tables
-from mmc_viz.attacks import frozen
-from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images, check_labels
-from mmc_viz.networks import outputs
-
-_Z = 1.959963984540054  # 97.5 % point of the normal distribution
+from mmc_viz.attacks import View, frozen
+from mmc_viz.attacks.balls import BALLS
+from mmc_viz.attacks.checks import check_epsilons
+from mmc_viz.evaluation.intervals import wilson_interval
+from mmc_viz.evaluation.judging import correct, zero_gradient
 
 
 @dataclass(frozen=True)
@@ -39,11 +32,15 @@ class RobustnessCurve:
         Budgets in the unit of the images, rising.
     correct : Bool[Tensor, "attacks steps batch"]
         Whether the model is right on the image and no budget up to this one fooled it.
+    zero_gradient : Bool[Tensor, "attacks batch"], optional
+        Whether what the attack climbs has an exactly zero gradient at the clean image; False for
+        attacks that climb nothing.
     """
 
     attacks: list[str]
     epsilons: Float[Tensor, " steps"]
     correct: Bool[Tensor, "attacks steps batch"]
+    zero_gradient: Bool[Tensor, "attacks batch"] | None = None
 
     @property
     def accuracy(self) -> Float[Tensor, "attacks steps"]:
@@ -64,6 +61,7 @@ class RobustnessCurve:
         """Give the curve as a table, one row for each attack and budget."""
         count = self.correct.sum(dim=2).tolist()
         accuracy, low, high = self.accuracy.tolist(), self.low.tolist(), self.high.tolist()
+        flat = None if self.zero_gradient is None else self.zero_gradient.sum(dim=1).tolist()
         return [
             {
                 "attack": attack,
@@ -73,6 +71,7 @@ class RobustnessCurve:
                 "accuracy": accuracy[a][k],
                 "low": low[a][k],
                 "high": high[a][k],
+                "zero_gradient": None if flat is None else flat[a],
             }
             for a, attack in enumerate(self.attacks)
             for k, epsilon in enumerate(self.epsilons.tolist())
@@ -87,51 +86,6 @@ class RobustnessCurve:
         return tables.to_csv(self.rows(), path)
 
 
-def accuracy(
-    model: nn.Module,
-    images: Float[Tensor, "batch channels height width"],
-    labels: Int[Tensor, " batch"],
-    *,
-    batch_size: int = 512,
-) -> float:
-    """Share of images that the model gets right, 0..1.
-
-    Parameters
-    ----------
-    model : nn.Module
-        From images in [0, 1] to logits; used in evaluation mode, left as it was.
-    images : Float[Tensor, "batch channels height width"]
-        In [0, 1].
-    labels : Int[Tensor, "batch"]
-        True classes.
-    batch_size : int
-        How many images go through the model at once.
-
-    Raises
-    ------
-    ValueError
-        If there is no image, or images or labels are out of range.
-    """
-    return correct(model, images, labels, batch_size=batch_size).double().mean().item()
-
-
-def correct(
-    model: nn.Module,
-    images: Float[Tensor, "batch channels height width"],
-    labels: Int[Tensor, " batch"],
-    *,
-    batch_size: int = 512,
-) -> Bool[Tensor, " batch"]:
-    """Which images the model gets right; the arguments are those of `accuracy`."""
-    check_images(images)
-    check_labels(labels, images)
-    if len(images) == 0:
-        raise ValueError("`images` must hold at least one image; got none.")
-    logits, _ = outputs(model, images, batch_size=batch_size)
-    check_classes("labels", labels, logits.shape[1])
-    return logits.argmax(dim=1) == labels
-
-
 def robustness_curve(
     model: nn.Module,
     images: Float[Tensor, "batch channels height width"],
@@ -144,7 +98,8 @@ def robustness_curve(
     """Measure accuracy under several attacks as their budget grows.
 
     At each budget an attack is run on the images that no smaller budget has fooled: what fools the
-    model within a small ball lies within every larger one.
+    model within a small ball lies within every larger one. An attack without a budget, which looks
+    for the nearest adversarial image, is run once, and its distances give the whole curve.
 
     Parameters
     ----------
@@ -158,7 +113,8 @@ def robustness_curve(
         Budgets in the unit of the images, rising.
     attacks : dict[str, callable]
         Each is called as `attack(model, images, labels, eps=)` and returns images; settings are
-        fixed beforehand, for instance `functools.partial(pgd, steps=50)`.
+        fixed beforehand, for instance `functools.partial(pgd, steps=50)`. One that takes no `eps`
+        is called without, and distances are measured in its `norm`.
     progress : bool
         Whether to show a bar.
 
@@ -169,57 +125,77 @@ def robustness_curve(
     Raises
     ------
     ValueError
-        If the budgets do not rise, there is no attack, or an argument is out of range.
+        If the budgets do not rise, there is no attack, one of them takes neither `eps` nor `norm`,
+        or an argument is out of range.
     """
     budgets = torch.as_tensor(epsilons, dtype=torch.float64).cpu()
     check_epsilons(budgets)
     if not attacks:
         raise ValueError("`attacks` must name at least one attack; got none.")
+    for name, attack in attacks.items():
+        if not {"eps", "norm", ""} & _settings(attack).keys():
+            raise ValueError(
+                f"The attack {name!r} takes neither `eps` nor `norm`: it has no place on a curve."
+            )
     clean = correct(model, images, labels)
     table = torch.zeros(len(attacks), len(budgets), len(images), dtype=torch.bool)
-    bar = tqdm(total=len(attacks) * len(budgets), unit="run", disable=not progress)
+    flat = torch.zeros(len(attacks), len(images), dtype=torch.bool)
+    bar = tqdm(total=len(attacks), unit="attack", disable=not progress)
     with bar, frozen(model, images) as view:
         for a, (name, attack) in enumerate(attacks.items()):
             bar.set_description(name)
-            alive, held = clean.clone(), images.detach().clone()
-            for k, eps in enumerate(budgets.tolist()):
-                # A fooled image goes in as the adversarial image it became, and comes straight
-                # back. So each image keeps its place in the call, and its random start.
-                found = attack(view, held, labels, eps=eps)
-                survives = correct(view.exact, found.clamp(0, 1), labels)
-                fooled = alive & ~survives
-                held[fooled] = found[fooled]
-                alive &= survives
-                table[a, k] = alive.cpu()
-                bar.update()
-    return RobustnessCurve(list(attacks), budgets.float(), table)
+            settings = _settings(attack)
+            if "objective" in settings:
+                objective = settings["objective"]
+                flat[a] = zero_gradient(view, images, labels, objective=objective)
+            measure = _survival if {"eps", ""} & settings.keys() else _survival_by_distance
+            table[a] = measure(view, images, labels, budgets, attack, clean)
+            bar.update()
+    return RobustnessCurve(list(attacks), budgets.float(), table, flat)
 
 
-def wilson_interval(
-    right: Int[Tensor, " *shape"], total: int
-) -> tuple[Float[Tensor, " *shape"], Float[Tensor, " *shape"]]:
-    """95 % confidence interval of a share, from counts.
+def _settings(attack: Callable[..., Tensor]) -> dict[str, Any]:
+    """Keywords that an attack takes, with their values; under "" if it takes any."""
+    parameters = inspect.signature(attack).parameters.values()
+    return {
+        "" if parameter.kind is parameter.VAR_KEYWORD else parameter.name: parameter.default
+        for parameter in parameters
+    }
 
-    Parameters
-    ----------
-    right : Int[Tensor, "*shape"]
-        How many of `total` are right.
-    total : int
-        At least 1.
 
-    Returns
-    -------
-    low, high : Float[Tensor, "*shape"]
-        Float64, in [0, 1].
+def _survival(
+    view: View,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    budgets: Float[Tensor, " steps"],
+    attack: Callable[..., Tensor],
+    clean: Bool[Tensor, " batch"],
+) -> Bool[Tensor, "steps batch"]:
+    """Attack with one budget after the other."""
+    alive, held, rows = clean.clone(), images.detach().clone(), []
+    for eps in budgets.tolist():
+        # A fooled image goes in as the adversarial image it became, and comes straight back. So
+        # each image keeps its place in the call, and its random start.
+        found = attack(view, held, labels, eps=eps)
+        survives = correct(view.exact, found.clamp(0, 1), labels)
+        fooled = alive & ~survives
+        held[fooled] = found[fooled]
+        alive &= survives
+        rows.append(alive.cpu().clone())
+    return torch.stack(rows)
 
-    References
-    ----------
-    Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-    """
-    share = right.double() / total
-    middle = share + _Z**2 / (2 * total)
-    spread = _Z * (share * (1 - share) / total + _Z**2 / (4 * total**2)).sqrt()
-    scale = 1 + _Z**2 / total
-    # At 0 and at 1 the interval ends there; rounding alone would leave it a hair beside the share.
-    low, high = (middle - spread) / scale, (middle + spread) / scale
-    return low.clamp_min(0).minimum(share), high.clamp_max(1).maximum(share)
+
+def _survival_by_distance(
+    view: View,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    budgets: Float[Tensor, " steps"],
+    attack: Callable[..., Tensor],
+    clean: Bool[Tensor, " batch"],
+) -> Bool[Tensor, "steps batch"]:
+    """Attack once; what was found farther away than a budget is no success within it."""
+    found = attack(view, images, labels)
+    fooled = ~correct(view.exact, found.clamp(0, 1), labels)
+    distance = BALLS[_settings(attack)["norm"]].length(found - images.detach())
+    within = distance[None] <= budgets[:, None].to(distance)
+    return (clean & ~(fooled & within)).cpu()

@@ -1,0 +1,342 @@
+r"""The frame of all attacks without a budget: look for the closest adversarial point of each image.
+
+One run answers for every budget at once: an image withstands a budget exactly as far as its closest
+adversarial point lies beyond it.
+
+All these attacks raise one number, the lead of a rival class, measured not in logits but in pixels.
+At the clean image $x_0$ the boundary to class $j$ lies, if the model were linear, at the distance
+$(h_y - h_j) / s_j$ with the slope $s_j = \lVert \nabla (h_j - h_y)(x_0) \rVert_*$ in the dual norm.
+So the lead is
+
+$$m(x) = \max_{j \ne y} \frac{h_j(x) - h_y(x) - \kappa}{s_j}$$
+
+with a confidence $\kappa$, usually 0. It is positive exactly where the margin exceeds $\kappa$, and
+it follows the rival that is nearest in the image, which need not be the one that comes second in
+the logits. Its scale is that of the images, whatever the scale of the logits.
+
+What an attack has found is drawn towards the image at the end, as far as it stays adversarial.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from mmc_viz.attacks.balls import BALLS, Ball
+from mmc_viz.attacks.budget import Recorder, Trace
+from mmc_viz.attacks.checks import (
+    check_count,
+    check_images,
+    check_labels,
+    check_norm,
+    check_targets,
+    check_value,
+)
+from mmc_viz.attacks.goals import Goal, make_goal
+from mmc_viz.attacks.view import View, clean_logits, frozen
+from mmc_viz.objectives import margin
+
+Images = Float[Tensor, "batch channels height width"]
+Numbers = Float[Tensor, " batch"]
+#: From changes of images to one number each: what is to be small.
+Measure = Callable[[Tensor], Tensor]
+
+#: Length of a change in each norm.
+LENGTHS: dict[str, Measure] = {
+    "linf": lambda change: change.abs().amax(dim=(1, 2, 3)),
+    "l2": lambda change: change.flatten(1).norm(dim=1),
+}
+_LEAST_SLOPE = 0.01  # of the largest slope of an image
+
+_RIVALS = 9  # of which the slope is taken: those that the clean image ranks highest
+_HALVINGS = 12  # of the way from the image to the point found: a part in 4096 is left
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is wanted of each image of a batch, and how far it is from that, in pixels.
+
+    Attributes
+    ----------
+    goal : Goal
+        Says what counts as fooled.
+    slopes : Float[Tensor, "batch num_classes"]
+        Length of the gradient of each class's lead at the clean image, in the dual norm.
+    confidence : float
+        Margin, in logits, that a point must have to count.
+    rivals : Int[Tensor, "batch"], optional
+        The only class whose lead is looked at. What counts as fooled does not depend on it.
+    """
+
+    goal: Goal
+    slopes: Float[Tensor, "batch num_classes"]
+    confidence: float | int = 0.0
+    rivals: Int[Tensor, " batch"] | None = None
+
+    def at(self, rows: Tensor) -> "Aim":
+        """Give the aim of these images alone; `rows` are indices or a mask."""
+        rivals = None if self.rivals is None else self.rivals[rows]
+        return replace(self, goal=self.goal.at(rows), slopes=self.slopes[rows], rivals=rivals)
+
+    def leads(
+        self, logits: Float[Tensor, "batch num_classes"]
+    ) -> Float[Tensor, "batch num_classes"]:
+        """Lead of each class over the one at stake, in pixels, less the confidence; its own is 0.
+
+        With targets the class at stake is the target, so what counts is to bring all below 0.
+        """
+        classes = self.goal.classes[:, None]
+        sign = -1 if self.goal.targeted else 1
+        gaps = logits - logits.gather(1, classes) - sign * self.confidence
+        return (gaps / self.slopes).scatter(1, classes, 0.0)
+
+    def lead(self, logits: Float[Tensor, "batch num_classes"]) -> Numbers:
+        """Give what the attack raises, in pixels; positive where it is content."""
+        leads, classes = self.leads(logits), self.goal.classes
+        if self.rivals is not None:
+            chosen = torch.zeros_like(leads, dtype=torch.bool)
+            chosen.scatter_(1, self.rivals[:, None], True).scatter_(1, classes[:, None], True)
+            leads = leads.masked_fill(~chosen, -torch.inf)
+        return -margin(leads, classes) if self.goal.targeted else margin(leads, classes)
+
+    def reached(self, logits: Float[Tensor, "batch num_classes"]) -> Bool[Tensor, " batch"]:
+        """Say which images are fooled, and with the confidence that is asked for."""
+        reached = self.goal.reached(logits)
+        if self.confidence:
+            reached &= self.goal.value(logits) >= self.confidence
+        return reached
+
+
+class Hunt:
+    """A batch of images under attack, and the closest adversarial point of each so far.
+
+    Attributes
+    ----------
+    images : Float[Tensor, "batch channels height width"]
+        Clean.
+    clean : Float[Tensor, "batch num_classes"]
+        Their logits.
+    places : Int[Tensor, "batch"]
+        Place of each in the images of the call.
+    aim : Aim
+        What is wanted of each.
+    norm : str
+        In which the attack moves; `ball` and `length` are its own.
+    found : Float[Tensor, "batch channels height width"]
+        The closest adversarial point, or the clean image.
+    sizes : Float[Tensor, "batch"]
+        How far that is, in the measure of the attack; infinite where none was met.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        images: Images,
+        places: Tensor,
+        goal: Goal,
+        *,
+        norm: str,
+        measure: Measure | None,
+        confidence: float | int,
+    ):
+        self.view, self.images, self.places = view, images, places
+        self.norm, self.ball, self.length = norm, BALLS[norm], LENGTHS[norm]
+        self.measure = self.length if measure is None else measure
+        self.clean, slopes = _slopes(view, images, goal, norm)
+        self.aim = Aim(goal, slopes, confidence)
+        self.found = images.clone()
+        self.sizes = torch.full_like(images[:, 0, 0, 0], torch.inf)
+
+    def nearest_rivals(self) -> Int[Tensor, "batch rivals"]:
+        """All classes but the one at stake, the nearest first if the model were linear."""
+        classes = self.aim.goal.classes[:, None]
+        leads = self.aim.leads(self.clean).scatter(1, classes, -torch.inf)
+        return leads.argsort(dim=1, descending=True)[:, :-1]
+
+    def estimates(self) -> Numbers:
+        """Distance of each image to the boundary, if the model were linear."""
+        return -self.aim.lead(self.clean)
+
+    def visit(
+        self,
+        rows: Int[Tensor, " batch"],
+        points: Images,
+        *,
+        aim: Aim | None = None,
+        gradient: bool = True,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Ask the model about points of these rows, and keep those that are the closest so far.
+
+        Returns
+        -------
+        logits : Float[Tensor, "batch num_classes"]
+        lead : Float[Tensor, "batch"]
+            Of `aim`, which is that of the hunt if None.
+        reached : Bool[Tensor, "batch"]
+            What the fast form of the model takes to be fooled. It steers the attack; only what
+            the exact form confirms is kept.
+        gradient : Float[Tensor, "batch channels height width"] or None
+            Of the lead.
+        """
+        aim = (self.aim if aim is None else aim).at(rows)
+        if len(rows) == 0:  # some models cannot take an empty batch
+            empty = points[:, 0, 0, 0]
+            return aim.slopes, empty, empty.bool(), points
+        with torch.set_grad_enabled(gradient):
+            point = points.detach().requires_grad_(gradient)
+            logits = self.view.fast(point.clone())  # some models write into what they are given
+            lead = aim.lead(logits)
+            check_value(lead, logits)
+            slope = torch.autograd.grad(lead.sum(), point)[0].nan_to_num_() if gradient else None
+        logits, lead = logits.detach(), lead.detach()
+        reached = aim.reached(logits)
+        self.keep(rows[reached], points.detach()[reached], fooled=self.view.fast is self.view.exact)
+        return logits, lead, reached, slope
+
+    def keep(self, rows: Tensor, points: Tensor, *, fooled: bool = False) -> Tensor:
+        """Keep the points that fool the exact model and are closer; say which these are.
+
+        With `fooled` the first is known already.
+        """
+        sizes = self.measure(points - self.images[rows])
+        kept = sizes < self.sizes[rows]
+        if kept.any() and not fooled:
+            with torch.no_grad():
+                logits = self.view.exact(points[kept])
+            kept[kept.clone()] = self.aim.at(rows[kept]).reached(logits)
+        self.found[rows[kept]], self.sizes[rows[kept]] = points[kept], sizes[kept]
+        return kept
+
+    def tighten(self) -> None:
+        """Draw each point found towards its image, by bisection, as far as it is adversarial.
+
+        The way is that of `Ball.project`: straight in l2; in linf the largest changes give way
+        first.
+        """
+        rows = self.sizes.isfinite().nonzero()[:, 0]
+        images, outer = self.images[rows], self.found[rows].clone()
+        high = self.length(outer - images)
+        low = torch.zeros_like(high)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            kept = self.keep(rows, self.ball.project(outer, images, middle))
+            low, high = torch.where(kept, low, middle), torch.where(kept, middle, high)
+
+
+#: One attack: called as `search(hunt, record)`, it visits points. `record(step, rows, images,
+#: logits, values)` is to be called at every step with the rows that have changed, if not None.
+Search = Callable[[Hunt, Callable | None], None]
+
+
+def closest(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    search: Search,
+    norm: str,
+    norms: Iterable[str] = BALLS,
+    measure: Measure | None = None,
+    confidence: float | int = 0.0,
+    targets: Int[Tensor, " batch"] | None,
+    trace: Trace | None,
+    batch_size: int,
+    progress: bool,
+) -> Float[Tensor, "batch channels height width"]:
+    """Check the call, then search batch by batch for what the model does not get wrong already.
+
+    The arguments are those of `fmn`, but for the `search` itself, the `norms` that the attack
+    knows, and the `measure` of what is closest, which is the norm if None. What is random in a
+    search must depend on an image's place in the call alone, `Hunt.places`.
+    """
+    check_images(images)
+    check_labels(labels, images)
+    check_count("batch_size", batch_size, 1)
+    check_norm(norm, norms)
+    if targets is not None:
+        check_targets(targets, labels)
+    if len(images) == 0:
+        return images.clone()
+
+    # Tensors made in inference mode have no gradient; copies made outside of it do.
+    with torch.inference_mode(False):
+        images = images.detach().clone()
+        goal = make_goal(margin, labels, targets).at(torch.arange(len(images)))
+        with frozen(model, images) as view:
+            found = images.clone()
+            logits = clean_logits(view, images, labels.clone(), targets, batch_size)
+            recorder = None
+            if trace is not None:
+                batch_size = len(images)
+                recorder = Recorder(trace, images, logits, goal.value(logits))
+            batches = (~goal.reached(logits)).nonzero()[:, 0].split(batch_size)
+            for places in tqdm(batches, unit="batch", leave=False, disable=not progress):
+                if len(places) == 0:  # no model is asked about an empty batch
+                    continue
+                hunt = Hunt(
+                    view,
+                    images[places],
+                    places,
+                    goal.at(places),
+                    norm=norm,
+                    measure=measure,
+                    confidence=confidence,
+                )
+                search(hunt, None if recorder is None else recorder.of(places))
+                hunt.tighten()
+                found[places] = hunt.found
+    return found
+
+
+def column(values: Numbers) -> Float[Tensor, "batch 1 1 1"]:
+    """Give one number for each image a shape that goes with images."""
+    return values[:, None, None, None]
+
+
+def dual_length(gradient: Images, norm: str) -> Numbers:
+    """How fast a function of this gradient can rise for a unit of the norm."""
+    return gradient.flatten(1).norm(p={"linf": 1, "l2": 2}[norm], dim=1)
+
+
+def check_positive(name: str, value: float | int, *, below: float | int = math.inf) -> None:
+    """Refuse a setting that is not above 0 and below a limit.
+
+    Raises
+    ------
+    ValueError
+        With the name, the rule and the value.
+    """
+    if not 0 < value < below:
+        limit = "finite" if below == math.inf else f"below {below}"
+        raise ValueError(f"`{name}` must be above 0 and {limit}; got {value}.")
+
+
+def _slopes(
+    view: View, images: Images, goal: Goal, norm: str
+) -> tuple[Float[Tensor, "batch num_classes"], Float[Tensor, "batch num_classes"]]:
+    """Logits of clean images, and how fast each class can gain on the one at stake.
+
+    Slopes are taken of the classes that rank highest; the others get the mean of these.
+    """
+    with torch.enable_grad():
+        point = images.clone().requires_grad_()
+        logits = view.fast(point.clone())
+        check_value(logits[:, 0], logits)
+        at_stake = goal.classes[:, None]
+        clean = logits.detach()
+        ranked = clean.scatter(1, at_stake, -torch.inf).argsort(dim=1, descending=True)
+        ranked = ranked[:, : min(_RIVALS, clean.shape[1] - 1)]
+        gaps = (logits.gather(1, ranked) - logits.gather(1, at_stake)).sum(dim=0)
+        gradients = [torch.autograd.grad(gap, point, retain_graph=True)[0] for gap in gaps]
+    # In float64, since squares of tiny numbers vanish in float32.
+    known = [dual_length(gradient.nan_to_num_().double(), norm) for gradient in gradients]
+    known = torch.stack(known, dim=1)
+    # A class without a slope must not count as out of reach; where none has one, logits decide.
+    known = known.maximum(_LEAST_SLOPE * known.amax(dim=1, keepdim=True))
+    known[known == 0] = 1
+    slopes = known.mean(dim=1, keepdim=True).repeat(1, clean.shape[1])
+    return clean, slopes.scatter(1, ranked, known).to(clean)

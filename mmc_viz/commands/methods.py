@@ -1,0 +1,314 @@
+"""What `--attack` can name: a way to judge images, its settings, and what its numbers mean."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mmc_viz.commands.chunks import Verdicts
+
+DEFAULT_EPS = 8 / 255
+#: Options that belong to attacks; None where the caller left one out.
+OPTIONS = (
+    "objective",
+    "eps",
+    "norm",
+    "steps",
+    "restarts",
+    "queries",
+    "sigma",
+    "degrees",
+    "translation",
+    "budget",
+)
+#: Attacks that know no other norm than l2.
+L2_ALONE = ("cw", "ead", "ddn")
+#: What `all` runs differently, so that a few hundred images take minutes.
+IN_ALL: dict[str, dict[str, Any]] = {
+    "cw": {"search_steps": 5, "steps": 100},
+    "ead": {"search_steps": 5, "steps": 100},
+    "spsa": {"steps": 10, "samples": 64},
+}
+#: Sizes of transforms, where none is asked for those of the paper's authors.
+SIZES = {"sigma": 0.05, "degrees": 30.0, "translation": 0}
+
+#: Arguments of attacks that are no settings: they are the caller's, or change no result.
+_MACHINERY = (
+    "model",
+    "images",
+    "labels",
+    "eps",
+    "targets",
+    "generator",
+    "trace",
+    "batch_size",
+    "progress",
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to judge images.
+
+    Attributes
+    ----------
+    name : str
+        As `--attack` gives it.
+    kind : {"within", "nearest", "transform", "ensemble"}
+        Attacks within a budget, attacks that look for the nearest adversarial image, transforms,
+        `worst_case`.
+    measures : str
+        What its numbers are about, in a few words.
+    settings : dict
+        Plain values, as results hold them: `norm`, `objective`, `eps` and whatever else there is.
+    judge : callable
+        From model, images, labels and a seed to verdicts: `correct` and `zero_gradient` for each
+        image, and more for some methods.
+    attack : callable or None
+        The attack itself, all its settings fixed; None for an ensemble.
+    """
+
+    name: str
+    kind: str
+    measures: str
+    settings: dict[str, Any]
+    judge: Callable[..., Verdicts]
+    attack: Callable | None = None
+
+
+def choose(name: str, options: dict[str, Any]) -> list[Method]:
+    """Give the methods that an `--attack` stands for, one or all.
+
+    Parameters
+    ----------
+    name : str
+        Of an attack, a preset, `worst_case` or `all`.
+    options : dict
+        Value of each of `OPTIONS`, None where the caller gave none.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or an option was given that the attack does not have.
+    """
+    from mmc_viz.attacks import FIXED_BUDGET, MINIMAL_NORM, PRESETS, TRANSFORMS
+    from mmc_viz.objectives import resolve
+
+    attacks = FIXED_BUDGET | MINIMAL_NORM | TRANSFORMS
+    if name not in (*attacks, "worst_case", *PRESETS, "all"):
+        legal = ", ".join([*attacks, "worst_case", *PRESETS, "all"])
+        raise ValueError(f"`--attack` must be one of {legal}; got {name!r}.")
+    given = {option: value for option, value in options.items() if value is not None}
+    if "objective" in given:
+        resolve(given["objective"])
+    if name == "worst_case":
+        _refuse_foreign(name, given, ["eps", "norm", "budget"])
+        return [_worst_case(given)]
+    if name in PRESETS:
+        attack = PRESETS[name].attack
+        fixed = _fixed_settings(attack)
+        _refuse_foreign(name, given, ["eps"] if "eps" not in fixed and not _moves(attack) else [])
+        return [_method(name, attack, given.get("eps", fixed.get("eps", DEFAULT_EPS)))]
+    if name != "all":
+        _refuse_foreign(name, given, _options_of(attacks[name]))
+        return [_attack(name, attacks[name], given)]
+    _refuse_foreign(name, given, {o for attack in attacks.values() for o in _options_of(attack)})
+    return [_in_all(name, attack, given) for name, attack in attacks.items()]
+
+
+def _in_all(name: str, attack: Callable, given: dict[str, Any]) -> Method:
+    """Give an attack the options that it has, in the company of the others."""
+    from mmc_viz.attacks.balls import BALLS
+    from mmc_viz.attacks.checks import check_norm
+
+    norm = given.get("norm", "linf")
+    check_norm(norm, BALLS)
+    settings = {option: given[option] for option in given if option in _options_of(attack)}
+    takes = inspect.signature(attack).parameters
+    if "norm" in takes:
+        settings["norm"] = "l2" if name in L2_ALONE else norm
+    settings = {k: v for k, v in IN_ALL.get(name, {}).items() if k in takes} | settings
+    return _attack(name, attack, settings, budget_norm=norm)
+
+
+def _attack(
+    name: str, attack: Callable, given: dict[str, Any], *, budget_norm: str | None = None
+) -> Method:
+    """Fix the settings of an attack."""
+    eps = given.get("eps", DEFAULT_EPS)
+    settings = {key: value for key, value in given.items() if key != "eps"}
+    for size, value in SIZES.items():
+        if size in inspect.signature(attack).parameters:
+            settings.setdefault(size, value)
+    return _method(name, partial(attack, **settings), eps, budget_norm=budget_norm)
+
+
+def _method(name: str, attack: Callable, eps: float, *, budget_norm: str | None = None) -> Method:
+    """Join an attack to the way in which its kind is judged."""
+    settings = _settings(attack)
+    if _moves(attack):
+        sizes = [f"{key} {settings[key]:g}" for key in SIZES if settings.get(key)]
+        judge = partial(_transformed, attack)
+        return Method(name, "transform", ", ".join(sizes), settings, judge, attack)
+    norm = settings["norm"]
+    settings["eps"] = eps
+    if "eps" in inspect.signature(attack).parameters:
+        judge, fixed = partial(_within, attack, eps), partial(attack, eps=eps)
+        return Method(name, "within", f"within {norm} {eps:.4g}", settings, judge, fixed)
+    if budget_norm not in (None, norm):
+        settings["budget_norm"] = budget_norm
+    judge = partial(_nearest, attack, norm, eps, budget_norm or norm)
+    return Method(name, "nearest", f"nearest in {norm}", settings, judge, attack)
+
+
+def _worst_case(given: dict[str, Any]) -> Method:
+    from mmc_viz.attacks.balls import BALLS
+    from mmc_viz.attacks.checks import check_norm
+    from mmc_viz.attacks.published import load_published
+    from mmc_viz.evaluation.ensemble import BUDGETS
+
+    settings = {"norm": "linf", "budget": "standard", "eps": DEFAULT_EPS} | given
+    check_norm(settings["norm"], BALLS)
+    if settings["budget"] not in BUDGETS:
+        raise ValueError(
+            f"`--budget` must be one of {', '.join(BUDGETS)}; got {settings['budget']!r}."
+        )
+    if settings["budget"] == "thorough":
+        load_published()
+    measures = f"within {settings['norm']} {settings['eps']:.4g}"
+    return Method("worst_case", "ensemble", measures, settings, partial(_by_ensemble, settings))
+
+
+def _moves(attack: Callable) -> bool:
+    """Whether it is a transform, which has sizes in place of a budget."""
+    return bool({"sigma", "degrees"} & inspect.signature(attack).parameters.keys())
+
+
+def _options_of(attack: Callable) -> list[str]:
+    """Options that make sense for an attack; one for the nearest image has a budget to be held to."""
+    takes = inspect.signature(attack).parameters
+    return [o for o in OPTIONS if o in takes or (o == "eps" and not _moves(attack))]
+
+
+def _refuse_foreign(name: str, given: dict[str, Any], known: Any) -> None:
+    foreign = [option for option in given if option not in known]
+    if foreign:
+        has = ", ".join(f"--{option}" for option in OPTIONS if option in known)
+        raise ValueError(
+            f"`--{foreign[0]}` is no setting of {name}, which has {has or 'all its settings fixed'}"
+            "; leave it out."
+        )
+
+
+def _settings(attack: Callable) -> dict[str, Any]:
+    """Every setting that has a plain value, norm and objective first."""
+    values = {
+        name: parameter.default
+        for name, parameter in inspect.signature(attack).parameters.items()
+        if name not in _MACHINERY and isinstance(parameter.default, str | int | float)
+    }
+    first = {name: values[name] for name in ("norm", "objective") if name in values}
+    return first | values
+
+
+def _fixed_settings(attack: Callable) -> dict[str, Any]:
+    return attack.keywords if isinstance(attack, partial) else {}
+
+
+# --- how each kind is judged --------------------------------------------------------------------
+
+
+def _seeded(attack: Callable, seed: int) -> Callable:
+    """Give an attack its source of random numbers, if it takes one."""
+    import torch
+
+    if "generator" not in inspect.signature(attack).parameters:
+        return attack
+    return partial(attack, generator=torch.Generator().manual_seed(seed))
+
+
+def _within(
+    attack: Callable, eps: float, model: Any, images: Any, labels: Any, seed: int
+) -> Verdicts:
+    """Attack within a budget."""
+    from mmc_viz.evaluation import robustness_curve
+
+    curve = robustness_curve(model, images, labels, [eps], {"attack": _seeded(attack, seed)})
+    return {
+        "correct": _plain(curve.correct[0, 0]),
+        "zero_gradient": _plain(curve.zero_gradient[0]),
+    }
+
+
+def _nearest(
+    attack: Callable,
+    norm: str,
+    eps: float,
+    budget_norm: str,
+    model: Any,
+    images: Any,
+    labels: Any,
+    seed: int,
+) -> Verdicts:
+    """Look for the nearest adversarial image; within the budget it counts as any other."""
+    from mmc_viz.attacks import frozen
+    from mmc_viz.attacks.balls import BALLS
+    from mmc_viz.evaluation import correct, zero_gradient
+
+    with frozen(model, images) as view:
+        clean = correct(view.exact, images, labels)
+        found = _seeded(attack, seed)(view, images, labels)
+        fooled = clean & ~correct(view.exact, found.clamp(0, 1), labels)
+        # Such an attack climbs the margin.
+        flat = zero_gradient(view, images, labels, objective="margin")
+    change = found - images
+    distances = BALLS[norm].length(change)
+    within = BALLS[budget_norm].length(change) <= eps
+    return {
+        "correct": _plain(clean & ~(fooled & within)),
+        "zero_gradient": _plain(flat),
+        "clean": _plain(clean),
+        "distance": [
+            float(f"{distance:.6g}") if hit else None
+            for distance, hit in zip(distances.tolist(), fooled.tolist(), strict=True)
+        ],
+    }
+
+
+def _by_ensemble(
+    settings: dict[str, Any], model: Any, images: Any, labels: Any, seed: int
+) -> Verdicts:
+    """Run the ensemble of `worst_case`."""
+    from mmc_viz.evaluation import worst_case
+
+    result = worst_case(model, images, labels, **settings, seed=seed)
+    return {
+        "correct": _plain(result.robust),
+        "zero_gradient": _plain(result.zero_gradient),
+        "broken_by": result.broken_by,
+        "seconds_of": result.seconds,
+    }
+
+
+def _transformed(attack: partial, model: Any, images: Any, labels: Any, seed: int) -> Verdicts:
+    """Judge every form of every image."""
+    from mmc_viz.attacks.transforms import (
+        gaussian_noise,
+        noise_accuracy,
+        rotation,
+        rotation_accuracy,
+    )
+    from mmc_viz.evaluation import zero_gradient
+
+    measure = {gaussian_noise: noise_accuracy, rotation: rotation_accuracy}[attack.func]
+    result = _seeded(partial(measure, **attack.keywords), seed)(model, images, labels)
+    return {
+        "correct": _plain(result.robust),
+        "zero_gradient": _plain(zero_gradient(model, images, labels, objective="margin")),
+        "share": result.correct.double().mean(dim=0).tolist(),
+    }
+
+
+def _plain(mask: Any) -> list[int]:
+    return mask.int().tolist()

@@ -1,0 +1,12 @@
+"""How often a model is right: on clean images, under one attack, under the strongest of many.
+
+A label that is wrong on the clean image counts as not robust, so robust accuracy never exceeds
+clean accuracy. Every share comes with a Wilson interval.
+"""
+
+from mmc_viz.evaluation.curves import RobustnessCurve as RobustnessCurve
+from mmc_viz.evaluation.curves import robustness_curve as robustness_curve
+from mmc_viz.evaluation.intervals import wilson_interval as wilson_interval
+from mmc_viz.evaluation.judging import accuracy as accuracy
+from mmc_viz.evaluation.judging import correct as correct
+from mmc_viz.evaluation.judging import zero_gradient as zero_gradient
