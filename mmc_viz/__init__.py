@@ -12,17 +12,20 @@ __version__ = "0.1.0"
 _FUNCTIONS = {"load_model": "mmc_viz.checkpoints", "load_dataset": "mmc_viz.datasets"}
 _MODULES = (
     "attacks",
+    "audit",
     "bundles",
     "centers",
     "checkpoints",
     "datasets",
     "evaluation",
+    "figures",
     "heads",
     "networks",
     "objectives",
     "paths",
     "tables",
     "training",
+    "trajectories",
     "widgets",
 )
 

@@ -1,4 +1,4 @@
-"""The command line `mmc-viz`: train, evaluate, list and time models.
+"""The command line `mmc-viz`: train, evaluate, audit, list and time models.
 
 Each command is a module of `mmc_viz.commands` with two functions: `add_arguments(parser)`, which
 needs no torch, and `run(arguments)`. What the caller got wrong is said in one line on stderr, with
@@ -16,6 +16,7 @@ from mmc_viz import __version__
 COMMANDS = {
     "train": "train a classifier and save it as a model folder",
     "evaluate": "measure clean and robust accuracy of models",
+    "audit": "ask whether the robustness claimed of a model is real",
     "models": "list the shipped models with their measured numbers",
     "bench": "measure speed against the floor that the hardware sets",
 }

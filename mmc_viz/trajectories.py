@@ -151,10 +151,10 @@ def attack_trajectory(
     # Copies made in inference mode could not be attacked.
     with torch.inference_mode(False), frozen(model, images) as view:
         images, labels = images.detach().clone(), labels.clone()
-        clean, _ = outputs(view.exact, images)
-        check_classes("labels", labels, clean.shape[1])
+        logits, _ = outputs(view.exact, images)
+        check_classes("labels", labels, logits.shape[1])
         truth = labels.cpu()
-        fooled = clean.argmax(dim=1).cpu() != truth
+        fooled = logits.argmax(dim=1).cpu() != truth
         restart = -1
 
         def trace(step: int, points: Tensor, logits: Tensor, loss: Tensor) -> None:
@@ -164,13 +164,9 @@ def attack_trajectory(
             logits = outputs(view.exact, points.to(images))[0].cpu()
             # 0 is added because cross-entropy in float32 may be -0.0.
             loss, lead = loss.detach().cpu().double() + 0.0, margin(logits, truth).double()
-            if notes:
-                # What an earlier restart has fooled is shown to the trace as it was before.
-                left = fooled & (points == images).flatten(1).all(dim=1).cpu()
-                loss = torch.where(left, notes[-1][2], loss)
-                lead = torch.where(left, notes[-1][3], lead)
             fooled.logical_or_(logits.argmax(dim=1) != truth)
-            notes.append((step, restart, loss, lead, fooled.clone()))
+            clean = (points == images).flatten(1).all(dim=1).cpu()
+            notes.append((step, restart, loss, lead, fooled.clone(), clean))
 
         found = attack(view, images, labels, trace=trace, **budget)
         success = outputs(view.exact, found.detach())[0].argmax(dim=1).cpu() != truth
@@ -178,16 +174,18 @@ def attack_trajectory(
         raise ValueError(
             "`attack` must call `trace(step, images, logits, loss)` at each step; it never did."
         )
-    steps, restarts, loss, lead, so_far = zip(*notes, strict=True)
-    return Trajectory(
-        torch.tensor(steps),
-        torch.tensor(restarts),
-        torch.stack(loss),
-        torch.stack(lead),
-        torch.stack(so_far),
-        success,
-        truth,
+    steps, restarts = (torch.tensor([note[place] for note in notes]) for place in (0, 1))
+    loss, lead, so_far, clean = (
+        torch.stack([note[place] for note in notes]) for place in (2, 3, 4, 5)
     )
+    for restart in range(1, len(restarts.unique())):
+        rows = (restarts == restart).nonzero()[:, 0]
+        before = rows[0] - 1
+        # What an earlier restart has fooled is shown to the trace as the image that it was.
+        left = so_far[before] & clean[rows].all(dim=0)
+        for values in (loss, lead):
+            values[rows] = torch.where(left, values[before], values[rows])
+    return Trajectory(steps, restarts, loss, lead, so_far, success, truth)
 
 
 def _check_call(attack: Callable[..., Tensor], budget: dict[str, Any]) -> None:

@@ -31,24 +31,28 @@ COMPUTE = {
     "tables": set(),
     "attacks": {"networks", "noise", "objectives"},
     "paths": {"attacks", "devices", "networks", "objectives", "tables"},
-    "evaluation": {"attacks", "networks", "tables"},
+    "trajectories": {"attacks", "networks", "objectives", "tables"},
+    "evaluation": {"attacks", "networks", "objectives", "tables"},
+    "audit": {"attacks", "evaluation", "networks", "tables"},
     # what is sent to a page
     "bundles": {"paths"},
 }
 MAY_IMPORT = COMPUTE | {
+    "figures": {"audit", "evaluation", "trajectories"},
     "widgets": {"bundles", "paths"},
     "browser": set(),  # a page seen from outside
     "bench": {*COMPUTE, "widgets", "browser"},
     "commands": {*COMPUTE, "bench"},
     # The entries name everything and import lazily.
-    "__init__": {*COMPUTE, "widgets"},
+    "__init__": {*COMPUTE, "figures", "widgets"},
     "__main__": {"__init__", "commands"},
 }
 
 #: Packages of others that stay in their place: where each may be imported.
 WIDGET_TOOLS = ("ipywidgets", "anywidget", "traitlets", "IPython")
 PLACES = {tool: {"mmc_viz.widgets"} for tool in WIDGET_TOOLS} | {
-    "plotly": set(),  # `figures`, once it is there
+    "plotly": {"mmc_viz.figures"},
+    "pyautoattack": {"mmc_viz.attacks.published"},
     "torchvision": {"mmc_viz.datasets.torchvision_readers"},
     "playwright": {"mmc_viz.browser"},
     "tests": set(),

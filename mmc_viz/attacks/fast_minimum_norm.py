@@ -126,7 +126,8 @@ def fmn(
     source = generator if generator is not None else torch.Generator().manual_seed(0)
 
     def budget(part, eps, best, reached, estimate):
-        larger = torch.where(best.isfinite(), (1 + part) * eps, estimate)
+        # A little beyond the estimate: on a linear model it is the boundary itself.
+        larger = (1 + part) * torch.where(best.isfinite(), eps, estimate)
         return torch.where(reached, ((1 - part) * eps).minimum(best), larger)
 
     def search(hunt: Hunt, record: Callable | None) -> None:

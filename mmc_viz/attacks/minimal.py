@@ -137,17 +137,17 @@ class Hunt:
         view: View,
         images: Images,
         places: Tensor,
+        clean: Float[Tensor, "batch num_classes"],
         goal: Goal,
         *,
         norm: str,
         measure: Measure | None,
         confidence: float | int,
     ):
-        self.view, self.images, self.places = view, images, places
+        self.view, self.images, self.places, self.clean = view, images, places, clean
         self.norm, self.ball, self.length = norm, BALLS[norm], LENGTHS[norm]
         self.measure = self.length if measure is None else measure
-        self.clean, slopes = _slopes(view, images, goal, norm)
-        self.aim = Aim(goal, slopes, confidence)
+        self.aim = Aim(goal, _slopes(view, images, clean, goal, norm), confidence)
         self.found = images.clone()
         self.sizes = torch.full_like(images[:, 0, 0, 0], torch.inf)
 
@@ -275,12 +275,13 @@ def closest(
                 recorder = Recorder(trace, images, logits, goal.value(logits))
             batches = (~goal.reached(logits)).nonzero()[:, 0].split(batch_size)
             for places in tqdm(batches, unit="batch", leave=False, disable=not progress):
-                if len(places) == 0:  # no model is asked about an empty batch
+                if len(places) == 0 and recorder is None:
                     continue
                 hunt = Hunt(
                     view,
                     images[places],
                     places,
+                    logits[places],
                     goal.at(places),
                     norm=norm,
                     measure=measure,
@@ -316,20 +317,25 @@ def check_positive(name: str, value: float | int, *, below: float | int = math.i
 
 
 def _slopes(
-    view: View, images: Images, goal: Goal, norm: str
-) -> tuple[Float[Tensor, "batch num_classes"], Float[Tensor, "batch num_classes"]]:
-    """Logits of clean images, and how fast each class can gain on the one at stake.
+    view: View,
+    images: Images,
+    clean: Float[Tensor, "batch num_classes"],
+    goal: Goal,
+    norm: str,
+) -> Float[Tensor, "batch num_classes"]:
+    """How fast each class can gain on the one at stake, at the clean image.
 
     Slopes are taken of the classes that rank highest; the others get the mean of these.
     """
+    at_stake = goal.classes[:, None]
+    ranked = clean.scatter(1, at_stake, -torch.inf).argsort(dim=1, descending=True)
+    ranked = ranked[:, : min(_RIVALS, clean.shape[1] - 1)]
+    if len(images) == 0:
+        return torch.ones_like(clean)
     with torch.enable_grad():
         point = images.clone().requires_grad_()
         logits = view.fast(point.clone())
         check_value(logits[:, 0], logits)
-        at_stake = goal.classes[:, None]
-        clean = logits.detach()
-        ranked = clean.scatter(1, at_stake, -torch.inf).argsort(dim=1, descending=True)
-        ranked = ranked[:, : min(_RIVALS, clean.shape[1] - 1)]
         gaps = (logits.gather(1, ranked) - logits.gather(1, at_stake)).sum(dim=0)
         gradients = [torch.autograd.grad(gap, point, retain_graph=True)[0] for gap in gaps]
     # In float64, since squares of tiny numbers vanish in float32.
@@ -339,4 +345,4 @@ def _slopes(
     known = known.maximum(_LEAST_SLOPE * known.amax(dim=1, keepdim=True))
     known[known == 0] = 1
     slopes = known.mean(dim=1, keepdim=True).repeat(1, clean.shape[1])
-    return clean, slopes.scatter(1, ranked, known).to(clean)
+    return slopes.scatter(1, ranked, known).to(clean)

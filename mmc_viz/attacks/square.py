@@ -209,10 +209,9 @@ class L2Moves:
         _, channels, height, width = points.shape
         seeds, images, eps = self.seeds[rows], self.part.images[rows], self.part.eps[rows]
         change = points - images
-        most = min(height, width)
-        side = min(max(round((share * height * width) ** 0.5), 3) | 1, most - 1 + most % 2)
-        side = max(side, 1)
-
+        # An odd side has a middle pixel.
+        most = (min(height, width) - 1) | 1
+        side = min(max(round((share * height * width) ** 0.5), 3) | 1, most)
         rooms = (height - side + 1, width - side + 1)
         top, left, top_from, left_from = _offsets(seeds, step, rooms + rooms)
         into = _window(top, left, side, channels)
@@ -229,10 +228,8 @@ class L2Moves:
         change[out_of], old = 0, change[into]
         change[into] = _unit(pattern + _unit(old)) * length
         # Rounding alone can carry it out of the ball. What the box cuts off is spent later.
-        change = (
-            change
-            * (eps / BALLS["l2"].length(change).clamp_min(_TINY)).clamp_max(1)[:, None, None, None]
-        )
+        scale = (eps / BALLS["l2"].length(change).clamp_min(_TINY)).clamp_max(1)
+        change = change * scale[:, None, None, None]
         return (images + change).clamp_(0, 1)
 
 
@@ -328,7 +325,7 @@ def _offsets(
 def _window(
     top: Int[Tensor, " batch"], left: Int[Tensor, " batch"], side: int, channels: int
 ) -> tuple[Tensor, ...]:
-    """Indices of a square of all channels of each image."""
+    """Index a square in all channels of each image."""
     span = torch.arange(side, device=top.device)
     return (
         torch.arange(len(top), device=top.device)[:, None, None, None],

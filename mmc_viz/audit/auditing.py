@@ -31,6 +31,10 @@ from mmc_viz.networks import outputs
 _OPTIMISTIC = 0.02  # share of the images by which a claim may be wrong
 _CHANCE = 0.01  # below this probability it is no accident
 _FLAT = 0.05  # share of images without a gradient that calls for a warning
+_UNCLEAR = (
+    "This attack does a little better than the claim, but with so few images that may be chance: "
+    "audit more of them to be sure."
+)
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,7 @@ def _answer(question: Question, robust: dict[str, Bool[Tensor, " batch"]], claim
         only_attack = int((claim.robust & ~strongest).sum())
         only_claim = 0 if question.joined else int((~claim.robust & strongest).sum())
     p = sign_test(only_attack, only_claim)
-    optimistic = only_attack - only_claim > _OPTIMISTIC * total and p < _CHANCE
+    optimistic = only_attack - only_claim > _OPTIMISTIC * total
     listed = ", ".join(f"{attack} {_share(mask):.1%}" for attack, mask in robust.items())
     evidence = f"left by {listed}; claimed {claim.count / total:.1%}"
     if only_attack or only_claim:
@@ -179,8 +183,9 @@ def _answer(question: Question, robust: dict[str, Bool[Tensor, " batch"]], claim
         if not question.joined and claim.robust is not None:
             evidence += f", only the claim's attack {only_claim}"
         evidence += f" (p = {p:.2g})"
-    verdict, sentence = (FAIL, question.failed) if optimistic else (PASS, question.passed)
-    return Check(question.name, verdict, evidence, sentence)
+    if optimistic and p < _CHANCE:
+        return Check(question.name, FAIL, evidence, question.failed)
+    return Check(question.name, PASS, evidence, _UNCLEAR if optimistic else question.passed)
 
 
 def sign_test(wins: int, losses: int) -> float:

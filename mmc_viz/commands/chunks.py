@@ -53,7 +53,8 @@ def chunk_seed(seed: int, chunk: int) -> int:
 
     from mmc_viz.noise import bits
 
-    return int(bits(torch.tensor(seed), chunk)) if chunk else seed
+    # The 0 lets the seed be mixed alone first; else (7, 1) would be (6, 0).
+    return int(bits(torch.tensor(seed), 0, chunk)) if chunk else seed
 
 
 class Ledger:

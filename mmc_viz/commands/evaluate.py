@@ -9,22 +9,21 @@ defaults; with `--attack all` each goes to the attacks that have it.
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mmc_viz.commands.accuracies import Accuracies
 from mmc_viz.commands.arguments import (
     add_data_root,
     add_device,
     check_output,
     parse_eps,
     parse_seed,
-    print_table,
     write_json,
 )
-from mmc_viz.commands.chunks import CHUNK, Job, Ledger, Verdicts, judge_all, open_ledger
-from mmc_viz.commands.methods import DEFAULT_EPS, OPTIONS, Method, choose
-from mmc_viz.commands.results import print_results, result_of, worst_of
+from mmc_viz.commands.chunks import CHUNK, Job, Ledger, judge_all, open_ledger
+from mmc_viz.commands.comparisons import Detections, Matrix
+from mmc_viz.commands.methods import Method
 from mmc_viz.commands.subjects import Subject, load_subject
 
 
@@ -85,28 +84,83 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_output(arguments.json)
     device = choose_device(arguments.device)
-    options = {option: getattr(arguments, option) for option in OPTIONS}
-    mode = _mode(arguments, options)
-    methods = choose(arguments.attack or "pgd", {} if mode is _Detection else options)
-    names = dict.fromkeys(arguments.models)
-    subjects = [load_subject(name, arguments, device) for name in names]
     # All mistakes before any work.
+    task = _task(arguments)
+    methods = task.methods(arguments)
+    subjects = [load_subject(name, arguments, device) for name in dict.fromkeys(arguments.models)]
     for method in methods:
         _rehearse(method, subjects)
-    task = mode(subjects, methods, arguments)
-    ledger = open_ledger(arguments.json, _identity(task, subjects, arguments), resume=arguments.resume)
+    jobs = task.jobs(subjects, methods)
+    identity = _identity(arguments, subjects, methods)
+    ledger = open_ledger(arguments.json, identity, resume=arguments.resume)
     if arguments.resume and not ledger.judged:
-        print("mmc-viz evaluate: nothing to resume, starting anew", file=sys.stderr)
-    jobs = task.jobs()
+        print("mmc-viz evaluate: nothing to resume, so it starts anew", file=sys.stderr)
     try:
-        verdicts = judge_all(
-            jobs, ledger, seed=arguments.seed, progress=not arguments.quiet
-        )
-        values = task.finish(verdicts)
-        if arguments.json is not None:
-            write_json(arguments.json, values)
+        verdicts = judge_all(jobs, ledger, seed=arguments.seed, progress=not arguments.quiet)
+        values = task.finish(subjects, methods, verdicts, arguments)
     except KeyboardInterrupt:
         print(f"mmc-viz evaluate: interrupted; {_kept(ledger, jobs)}", file=sys.stderr)
         return 130
+    if arguments.json is not None:
+        write_json(arguments.json, values)
     ledger.remove()
     return 0
+
+
+def _task(arguments: argparse.Namespace) -> Any:
+    """Say what is wanted: accuracies, or one of the comparisons."""
+    wanted = [name for name in ("matrix", "detection") if getattr(arguments, name)]
+    if not wanted:
+        return Accuracies()
+    if len(wanted) > 1:
+        raise ValueError("`--matrix` and `--detection` are two evaluations; ask for one of them.")
+    if arguments.record:
+        raise ValueError(
+            f"`--record` keeps accuracies, not a {wanted[0]}; use `--json FILE` instead."
+        )
+    return {"matrix": Matrix, "detection": Detections}[wanted[0]]()
+
+
+def _rehearse(method: Method, subjects: list[Subject]) -> None:
+    """Let the attack check its settings on no image at all, and the budget on the first."""
+    from mmc_viz.attacks.checks import check_eps
+
+    for subject in subjects:
+        if "eps" in method.settings:
+            norm = method.settings.get("budget_norm", method.settings["norm"])
+            check_eps(method.settings["eps"], subject.images[:1], norm)
+        if method.attack is not None:
+            method.attack(subject.model, subject.images[:0], subject.labels[:0])
+
+
+def _identity(
+    arguments: argparse.Namespace, subjects: list[Subject], methods: list[Method]
+) -> dict[str, Any]:
+    """All that the verdicts depend on, in the words of an error message."""
+    identity: dict[str, Any] = {
+        "the seed": arguments.seed,
+        "the size of a chunk": CHUNK,
+        "the device": subjects[0].device,
+        "--matrix": arguments.matrix,
+        "--detection": arguments.detection,
+    }
+    for subject in subjects:
+        identity[f"the checksum of the weights of {subject.name}"] = subject.weights_sha256[:16]
+        identity[f"the checksum of the images for {subject.name}"] = subject.data.sha256[:16]
+    for method in methods:
+        words = [f"{name} {value}" for name, value in method.settings.items()]
+        identity[f"the attack {method.name}"] = ", ".join(words)
+    return identity
+
+
+def _kept(ledger: Ledger, jobs: list[Job]) -> str:
+    """Say what an interruption leaves, and how to go on."""
+    done, total = sum(ledger.done(job) for job in jobs), sum(job.images for job in jobs)
+    if ledger.path is None:
+        return "nothing is kept (with `--json FILE` it would be)"
+    if not done:
+        return f"nothing is kept, since the first {CHUNK} images were not done"
+    return (
+        f"{done} of {total} verdicts are kept in {ledger.path}; the same command with `--resume` "
+        "goes on"
+    )

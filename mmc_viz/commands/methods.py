@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from mmc_viz.commands.chunks import Verdicts
+from mmc_viz.commands.verdicts import by_ensemble, nearest, transformed, within
 
 DEFAULT_EPS = 8 / 255
 #: Options that belong to attacks; None where the caller left one out.
@@ -28,7 +29,7 @@ L2_ALONE = ("cw", "ead", "ddn")
 IN_ALL: dict[str, dict[str, Any]] = {
     "cw": {"search_steps": 5, "steps": 100},
     "ead": {"search_steps": 5, "steps": 100},
-    "spsa": {"steps": 10, "samples": 64},
+    "spsa": {"samples": 64},
 }
 #: Sizes of transforms, where none is asked for those of the paper's authors.
 SIZES = {"sigma": 0.05, "degrees": 30.0, "translation": 0}
@@ -144,21 +145,23 @@ def _attack(
     return _method(name, partial(attack, **settings), eps, budget_norm=budget_norm)
 
 
-def _method(name: str, attack: Callable, eps: float, *, budget_norm: str | None = None) -> Method:
+def _method(
+    name: str, attack: Callable, eps: float | int, *, budget_norm: str | None = None
+) -> Method:
     """Join an attack to the way in which its kind is judged."""
     settings = _settings(attack)
     if _moves(attack):
         sizes = [f"{key} {settings[key]:g}" for key in SIZES if settings.get(key)]
-        judge = partial(_transformed, attack)
+        judge = partial(transformed, attack)
         return Method(name, "transform", ", ".join(sizes), settings, judge, attack)
     norm = settings["norm"]
     settings["eps"] = eps
     if "eps" in inspect.signature(attack).parameters:
-        judge, fixed = partial(_within, attack, eps), partial(attack, eps=eps)
+        judge, fixed = partial(within, attack, eps), partial(attack, eps=eps)
         return Method(name, "within", f"within {norm} {eps:.4g}", settings, judge, fixed)
     if budget_norm not in (None, norm):
         settings["budget_norm"] = budget_norm
-    judge = partial(_nearest, attack, norm, eps, budget_norm or norm)
+    judge = partial(nearest, attack, norm, eps, budget_norm or norm)
     return Method(name, "nearest", f"nearest in {norm}", settings, judge, attack)
 
 
@@ -177,7 +180,7 @@ def _worst_case(given: dict[str, Any]) -> Method:
     if settings["budget"] == "thorough":
         load_published()
     measures = f"within {settings['norm']} {settings['eps']:.4g}"
-    return Method("worst_case", "ensemble", measures, settings, partial(_by_ensemble, settings))
+    return Method("worst_case", "ensemble", measures, settings, partial(by_ensemble, settings))
 
 
 def _moves(attack: Callable) -> bool:
@@ -186,7 +189,7 @@ def _moves(attack: Callable) -> bool:
 
 
 def _options_of(attack: Callable) -> list[str]:
-    """Options that make sense for an attack; one for the nearest image has a budget to be held to."""
+    """Options that make sense for an attack; what looks for the nearest is held to a budget too."""
     takes = inspect.signature(attack).parameters
     return [o for o in OPTIONS if o in takes or (o == "eps" and not _moves(attack))]
 
@@ -214,101 +217,3 @@ def _settings(attack: Callable) -> dict[str, Any]:
 
 def _fixed_settings(attack: Callable) -> dict[str, Any]:
     return attack.keywords if isinstance(attack, partial) else {}
-
-
-# --- how each kind is judged --------------------------------------------------------------------
-
-
-def _seeded(attack: Callable, seed: int) -> Callable:
-    """Give an attack its source of random numbers, if it takes one."""
-    import torch
-
-    if "generator" not in inspect.signature(attack).parameters:
-        return attack
-    return partial(attack, generator=torch.Generator().manual_seed(seed))
-
-
-def _within(
-    attack: Callable, eps: float, model: Any, images: Any, labels: Any, seed: int
-) -> Verdicts:
-    """Attack within a budget."""
-    from mmc_viz.evaluation import robustness_curve
-
-    curve = robustness_curve(model, images, labels, [eps], {"attack": _seeded(attack, seed)})
-    return {
-        "correct": _plain(curve.correct[0, 0]),
-        "zero_gradient": _plain(curve.zero_gradient[0]),
-    }
-
-
-def _nearest(
-    attack: Callable,
-    norm: str,
-    eps: float,
-    budget_norm: str,
-    model: Any,
-    images: Any,
-    labels: Any,
-    seed: int,
-) -> Verdicts:
-    """Look for the nearest adversarial image; within the budget it counts as any other."""
-    from mmc_viz.attacks import frozen
-    from mmc_viz.attacks.balls import BALLS
-    from mmc_viz.evaluation import correct, zero_gradient
-
-    with frozen(model, images) as view:
-        clean = correct(view.exact, images, labels)
-        found = _seeded(attack, seed)(view, images, labels)
-        fooled = clean & ~correct(view.exact, found.clamp(0, 1), labels)
-        # Such an attack climbs the margin.
-        flat = zero_gradient(view, images, labels, objective="margin")
-    change = found - images
-    distances = BALLS[norm].length(change)
-    within = BALLS[budget_norm].length(change) <= eps
-    return {
-        "correct": _plain(clean & ~(fooled & within)),
-        "zero_gradient": _plain(flat),
-        "clean": _plain(clean),
-        "distance": [
-            float(f"{distance:.6g}") if hit else None
-            for distance, hit in zip(distances.tolist(), fooled.tolist(), strict=True)
-        ],
-    }
-
-
-def _by_ensemble(
-    settings: dict[str, Any], model: Any, images: Any, labels: Any, seed: int
-) -> Verdicts:
-    """Run the ensemble of `worst_case`."""
-    from mmc_viz.evaluation import worst_case
-
-    result = worst_case(model, images, labels, **settings, seed=seed)
-    return {
-        "correct": _plain(result.robust),
-        "zero_gradient": _plain(result.zero_gradient),
-        "broken_by": result.broken_by,
-        "seconds_of": result.seconds,
-    }
-
-
-def _transformed(attack: partial, model: Any, images: Any, labels: Any, seed: int) -> Verdicts:
-    """Judge every form of every image."""
-    from mmc_viz.attacks.transforms import (
-        gaussian_noise,
-        noise_accuracy,
-        rotation,
-        rotation_accuracy,
-    )
-    from mmc_viz.evaluation import zero_gradient
-
-    measure = {gaussian_noise: noise_accuracy, rotation: rotation_accuracy}[attack.func]
-    result = _seeded(partial(measure, **attack.keywords), seed)(model, images, labels)
-    return {
-        "correct": _plain(result.robust),
-        "zero_gradient": _plain(zero_gradient(model, images, labels, objective="margin")),
-        "share": result.correct.double().mean(dim=0).tolist(),
-    }
-
-
-def _plain(mask: Any) -> list[int]:
-    return mask.int().tolist()

@@ -6,7 +6,14 @@ clean accuracy. Every share comes with a Wilson interval.
 
 from mmc_viz.evaluation.curves import RobustnessCurve as RobustnessCurve
 from mmc_viz.evaluation.curves import robustness_curve as robustness_curve
+from mmc_viz.evaluation.detection import Detection as Detection
+from mmc_viz.evaluation.detection import detection as detection
+from mmc_viz.evaluation.ensemble import BUDGETS as BUDGETS
+from mmc_viz.evaluation.ensemble import WorstCase as WorstCase
+from mmc_viz.evaluation.ensemble import worst_case as worst_case
 from mmc_viz.evaluation.intervals import wilson_interval as wilson_interval
 from mmc_viz.evaluation.judging import accuracy as accuracy
 from mmc_viz.evaluation.judging import correct as correct
 from mmc_viz.evaluation.judging import zero_gradient as zero_gradient
+from mmc_viz.evaluation.transfers import TransferMatrix as TransferMatrix
+from mmc_viz.evaluation.transfers import transfer_matrix as transfer_matrix

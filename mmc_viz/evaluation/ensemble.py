@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmc_viz import tables
-from mmc_viz.attacks import apgd, fmn, frozen, square
+from mmc_viz.attacks import apgd, frozen, square
 from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.checks import check_eps, check_images, check_labels, check_norm
+from mmc_viz.attacks.fast_minimum_norm import fmn
 from mmc_viz.attacks.published import PARTS, autoattack, load_published, usable_parts
 from mmc_viz.evaluation.intervals import wilson_interval
 from mmc_viz.evaluation.judging import zero_gradient

@@ -4,6 +4,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from mmc_viz.audit import AuditReport
 from mmc_viz.figures import style
 
 _WIDTH = (
@@ -16,15 +17,14 @@ _SENTENCE_WIDTH, _EVIDENCE_WIDTH = 80, 86  # characters that fit in, also in a w
 _SIGNS = {"pass": "✓", "warn": "!", "fail": "✕"}
 
 
-def audit_card(report: Any, *, title: str | None = None, theme: str = "both") -> go.Figure:
+def audit_card(report: AuditReport, *, title: str | None = None, theme: str = "both") -> go.Figure:
     """Draw the verdict of an audit, the claim beside what was found, and each check in a row.
 
     Parameters
     ----------
     report : AuditReport
-        With `claim` and `accuracy`, 0..1, `checks`, `masked`, `eps`, `norm` and `images`.
     title : str, optional
-        None: the model's name if the report knows it, and what was attacked.
+        Line below the verdict: the name of the model, say. None: what was attacked.
     theme : {"both", "light", "dark"}
         Kind of page.
 
@@ -43,21 +43,15 @@ def audit_card(report: Any, *, title: str | None = None, theme: str = "both") ->
     says = "Masked: the claim does not hold" if report.masked else "No sign of masking"
     card.sign(verdict, 24, 44, radius=19)
     card.write(f"<b>{says}</b>", x=_INDENT + 8, y=24, size=26)
-    card.write(title or _about(report), x=_INDENT + 8, y=60, size=15)
+    said = f"{report.images} images, {report.norm}, epsilon {report.eps:.4g}"
+    card.write(title or said, x=_INDENT + 8, y=60, size=15)
 
-    rival = getattr(report, "about", None) or "the claim"
-    card.bar(f"claimed ({style.quote(rival)})", report.claim, card.theme.text, y=100)
+    card.bar(f"claimed ({style.quote(report.about)})", report.claim, card.theme.text, y=100)
     card.bar("lowest accuracy found", report.accuracy, card.colour(verdict), y=150)
     card.down = 214
     for check in report.checks:
         card.row(check.name, check.verdict, check.sentence, check.evidence)
     return card.figure()
-
-
-def _about(report: Any) -> str:
-    model = getattr(report, "model", None)
-    start = f"{style.quote(model)}: " if model else ""
-    return f"{start}{report.images} images, {report.norm}, epsilon {report.eps:.4g}"
 
 
 def _joined(text: str) -> str:
@@ -97,7 +91,7 @@ class _Card:
             | {"font": {"size": size, "color": colour or self.theme.text}}
         )
 
-    def draw(self, kind: str, box: tuple[float, float, float, float], **settings: Any) -> None:
+    def draw(self, kind: str, box: tuple[float | int, ...], **settings: Any) -> None:
         """Draw a shape in the box (left, top, right, bottom)."""
         left, top, right, bottom = box
         self.shapes.append(

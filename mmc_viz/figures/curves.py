@@ -113,7 +113,7 @@ def _images(named: dict[str, RobustnessCurve]) -> str:
     counts = {model: curve.correct.shape[2] for model, curve in named.items()}
     if len(set(counts.values())) == 1:
         return f"{next(iter(counts.values()))} images"
-    return ", ".join(f"{model}: {count} images" for model, count in counts.items())
+    return ", ".join(f"{style.quote(model)}: {count} images" for model, count in counts.items())
 
 
 def _sentences(model: str, curve: RobustnessCurve, a: int) -> list[str]:

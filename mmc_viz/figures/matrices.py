@@ -1,16 +1,17 @@
 """How well attacks carry over from one model to another."""
 
-from typing import Any
-
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale, unlabel_rgb
 
+from mmc_viz.evaluation import TransferMatrix
 from mmc_viz.figures import style
 
 _SCALE = "cividis"  # grows in lightness alone, and looks the same to colour-blind eyes
 
 
-def attack_matrix(matrix: Any, *, title: str | None = None, theme: str = "both") -> go.Figure:
+def attack_matrix(
+    matrix: TransferMatrix, *, title: str | None = None, theme: str = "both"
+) -> go.Figure:
     """Draw a transfer matrix: accuracy of each model on images crafted on each.
 
     Cells where both are the same model, the white box, are framed.
@@ -18,7 +19,7 @@ def attack_matrix(matrix: Any, *, title: str | None = None, theme: str = "both")
     Parameters
     ----------
     matrix : TransferMatrix
-        With `sources` (rows: crafted on), `targets` (columns: judged by) and `accuracy`, 0..1.
+        Its sources become rows, its targets columns.
     title : str, optional
         None: a plain one.
     theme : {"both", "light", "dark"}
@@ -110,7 +111,7 @@ def attack_matrix(matrix: Any, *, title: str | None = None, theme: str = "both")
     return figure
 
 
-def _sentence(matrix: Any, i: int, j: int, images: int) -> str:
+def _sentence(matrix: TransferMatrix, i: int, j: int, images: int) -> str:
     source, target = style.quote(matrix.sources[i]), style.quote(matrix.targets[j])
     return (
         f"{target} gets {style.percent(matrix.accuracy[i][j].item())}"

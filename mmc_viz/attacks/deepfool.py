@@ -1,0 +1,172 @@
+r"""DeepFool: step again and again to the nearest boundary of the model made linear.
+
+At the point $x$ let $h_j - h_y$ have the value $-g$ and the gradient $w$. The nearest point of the
+box at which the linear model has raised it to 0 is
+
+$$x' = \mathrm{clip}(x + s\, u, 0, 1), \qquad w \cdot (x' - x) = g,$$
+
+where $u$ is the steepest direction of the norm: $\mathrm{sign}(w)$ in linf, $w / \lVert w \rVert_2$
+in l2. The gain $w \cdot (x' - x)$ is piecewise linear in $s$, with a kink wherever a pixel reaches
+its end; so $s$ is found exactly.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mmc_viz.attacks.balls import Ball
+from mmc_viz.attacks.budget import Trace
+from mmc_viz.attacks.checks import check_count, check_value
+from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column
+from mmc_viz.objectives import targeted_margin
+
+Images = Float[Tensor, "batch channels height width"]
+Numbers = Float[Tensor, " batch"]
+
+
+def deepfool(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    steps: int = 50,
+    norm: str = "l2",
+    overshoot: float | int = 0.02,
+    targets: Int[Tensor, " batch"] | None = None,
+    generator: torch.Generator | None = None,
+    trace: Trace | None = None,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Float[Tensor, "batch channels height width"]:
+    """Step to the boundary that is nearest, of all classes, until the image is fooled.
+
+    Fast: a few steps are enough, each with one gradient a class. It stops at the first adversarial
+    point it meets, so it says how near a boundary is at most, and `fmn` often finds a nearer one.
+
+    Parameters
+    ----------
+    overshoot : float
+        By which part each step is longer than the linear model says, at least 0. What is too much
+        is taken back at the end.
+    targets : None
+        The method leads away from a class, to whichever is nearest; it has no targets.
+
+    Notes
+    -----
+    The other arguments are those of `fmn`; nothing is random here, so `generator` is not used.
+    `loss` of the trace is the lead in pixels. Published without regard to the box, which is here
+    part of each step.
+
+    References
+    ----------
+    Moosavi-Dezfooli, Fawzi, Frossard, "DeepFool: a simple and accurate method to fool deep neural
+    networks", CVPR 2016, https://arxiv.org/abs/1511.04599.
+    """
+    check_count("steps", steps, 1)
+    if not 0 <= overshoot < float("inf"):
+        raise ValueError(f"`overshoot` must be finite and at least 0; got {overshoot}.")
+    if targets is not None:
+        raise ValueError(
+            "`targets` must be None: DeepFool leads to the nearest class, whichever it is. Use "
+            "`fmn` to reach targets."
+        )
+
+    def search(hunt: Hunt, record: Callable | None) -> None:
+        points = hunt.images.clone()
+        active = torch.arange(len(points), device=points.device)
+        for step in range(steps + 1):
+            point = points[active]
+            logits, lead, reached, _ = hunt.visit(active, point, gradient=False)
+            if record is not None:
+                record(step, active, point, logits, lead)
+            active, point = active[~reached], point[~reached]
+            if step < steps and len(active):
+                points[active] = _step(hunt, active, point, 1 + overshoot)
+
+    return closest(
+        model,
+        images,
+        labels,
+        search=search,
+        norm=norm,
+        targets=targets,
+        trace=trace,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def _step(hunt: Hunt, rows: Tensor, points: Images, factor: float | int) -> Images:
+    """Go from these points past the nearest boundary of the linear models there."""
+    labels = hunt.aim.goal.classes[rows]
+    nearest = torch.full_like(hunt.sizes[rows], torch.inf)
+    result = points.clone()
+    with torch.enable_grad():
+        point = points.clone().requires_grad_()
+        logits = hunt.view.fast(point.clone())
+        check_value(logits[:, 0], logits)
+        for offset in range(1, logits.shape[1]):
+            rivals = (labels + offset) % logits.shape[1]
+            leads = targeted_margin(logits, labels, rivals)
+            slope = torch.autograd.grad(leads.sum(), point, retain_graph=True)[0].nan_to_num_()
+            moved = to_boundary(points, slope, -leads.detach(), hunt.ball, factor)
+            length = hunt.length(moved - points)
+            # A class that no point of the box reaches comes last, however near its corner.
+            short = ((moved - points) * slope).flatten(1).sum(dim=1) < -leads.detach()
+            length = torch.where(short, _FAR + length, length)
+            # Nothing moves where there is no slope; then any other class is better.
+            length = torch.where(slope.flatten(1).any(dim=1), length, torch.inf)
+            better = length < nearest
+            nearest[better], result[better] = length[better], moved[better]
+    return result
+
+
+_FAR = 1e6  # farther than any two points of a box
+
+
+def to_boundary(
+    points: Images, slopes: Images, gaps: Numbers, ball: Ball, factor: float | int = 1.0
+) -> Images:
+    """Nearest point of the box at which a linear function has risen by the gap, or a little more.
+
+    Parameters
+    ----------
+    points : Float[Tensor, "batch channels height width"]
+        In [0, 1].
+    slopes : Float[Tensor, "batch channels height width"]
+        Gradients of the linear functions.
+    gaps : Float[Tensor, "batch"]
+        By how much they are to rise, at least 0.
+    ball : Ball
+        Of the norm in which the point is nearest.
+    factor : float
+        How many times the gap they are to rise.
+
+    Returns
+    -------
+    moved : Float[Tensor, "batch channels height width"]
+        Where the box allows no such rise, its corner where the function is largest.
+    """
+    direction = ball.steepest(slopes)
+    speed = direction.flatten(1).abs()
+    gain = speed * slopes.flatten(1).abs()  # of the function while s grows by 1, pixel by pixel
+    room = torch.where(direction > 0, 1 - points, points).flatten(1)
+    ends = torch.where(speed > 0, room / speed.clamp_min(_TINY), torch.inf)
+    ends, order = ends.sort(dim=1)
+    gain = gain.gather(1, order)
+    # At the end of each pixel: what those before it have gained, and how fast the rest still gain.
+    spent = (gain * ends.nan_to_num(posinf=0)).cumsum(dim=1)
+    rate = gain.flip(1).cumsum(dim=1).flip(1)
+    before = torch.cat([torch.zeros_like(spent[:, :1]), spent[:, :-1]], dim=1)
+    reach = (factor * gaps[:, None] - before) / rate.clamp_min(_TINY)
+    # Within the piece of s that ends first at or beyond it, this is the answer.
+    inside = (reach <= ends) & (rate > 0)
+    piece = inside.to(torch.uint8).argmax(dim=1, keepdim=True)
+    last = ends.nan_to_num(posinf=0).amax(dim=1, keepdim=True)
+    distance = torch.where(inside.any(dim=1, keepdim=True), reach.gather(1, piece), last)
+    return (points + direction * column(distance[:, 0])).clamp(0, 1)
+
+
+_TINY = torch.finfo(torch.float32).tiny
