@@ -1,10 +1,33 @@
 """The benchmark's own arithmetic; nothing is timed here."""
 
-import pytest
+import sys
 
-from mmc_viz.bench import TOPICS
+import pytest
+import torch
+from torch import nn
+
+from mmc_viz.attacks import apgd, frozen, pgd
+from mmc_viz.bench import TOPICS, attacks, libraries, path
+from mmc_viz.bench.passes import Passes, count_passes, paid_in_full
 from mmc_viz.bench.timing import take_turns
 from mmc_viz.commands import bench
+
+# foolbox takes a filter from a place that SciPy 2 will not have any more; that is its affair.
+pytestmark = pytest.mark.filterwarnings("ignore:Please import `gaussian_filter`:DeprecationWarning")
+
+
+@pytest.fixture
+def scene():
+    """Eight images that the attacks of the benchmark cannot fool."""
+    return attacks.make_scene("small_cnn", 1, 8, batch=8)
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """A machine without any of the other libraries."""
+    for name in libraries.INSTALL:
+        for module in [name, *(m for m in sys.modules if m.startswith(f"{name}."))]:
+            monkeypatch.setitem(sys.modules, module, None)
 
 
 def test_contestants_take_turns_and_the_median_counts():
@@ -30,3 +53,114 @@ def test_unknown_topics_are_named(monkeypatch):
 
     with pytest.raises(ValueError, match=f"one of {', '.join(TOPICS)}; got 'speed'"):
         bench.run(argparse.Namespace(topics=["speed"], json=None))
+
+
+# --- what is paid for ---------------------------------------------------------------------------
+
+
+def test_passes_are_counted_with_and_without_gradient():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
+
+    def run():
+        for size in (3, 5):
+            point = torch.zeros(size, 1, 4, 4, requires_grad=True)
+            model(point).sum().backward()
+        with torch.no_grad():
+            model(torch.zeros(7, 1, 4, 4))
+
+    assert count_passes(model, run) == Passes(gradients=8, forwards=7)
+    before = count_passes(model, lambda: None)
+    assert before == Passes(0, 0) and not model[0]._forward_pre_hooks
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_passes_through_folded_copies_are_counted(scene, steps):
+    model, images, labels = scene.model, scene.images, scene.labels
+    with frozen(model, images) as view:
+        assert view.fast is not view.exact
+
+    settings = {"eps": 1e-4, "steps": steps, "objective": "cross_entropy"}
+    size = 1e-4 / (4 * steps)
+    by_pgd = count_passes(model, lambda: pgd(model, images, labels, step_size=size, **settings))
+    by_apgd = count_passes(model, lambda: apgd(model, images, labels, **settings))
+    assert by_pgd.gradients == by_apgd.gradients == steps * len(images)
+    # The clean images, and the last iterates, are looked at without.
+    assert by_pgd.forwards >= 2 * len(images)
+
+
+@pytest.mark.parametrize("attack", [pgd, apgd])
+def test_an_image_that_leaves_early_is_noticed(scene, attack):
+    model, images = scene.model, scene.images
+    settings = {"images": len(images), "steps": 4}
+
+    def run(labels):
+        return lambda: attack(model, images, labels, eps=1e-4, steps=4, objective="margin")
+
+    wrong = scene.labels.clone()
+    wrong[2] = (wrong[2] + 1) % 10
+    with pytest.raises(RuntimeError, match="a thing: an image left the batch early .28 gradients"):
+        paid_in_full("a thing", model, run(wrong), **settings)
+
+
+# --- the ratios ---------------------------------------------------------------------------------
+
+
+def once(contestants, rounds):
+    """Let each run once, and say that the first took 1 s, the second 2 s, and so on."""
+    for run in contestants.values():
+        run()
+    return {name: float(i) for i, name in enumerate(contestants, start=1)}
+
+
+@pytest.mark.parametrize("compare", [attacks.compare_pgd, attacks.compare_apgd])
+def test_each_attack_is_set_against_the_floor(scene, compare, monkeypatch):
+    monkeypatch.setattr(attacks, "take_turns", once)
+    ours, *others = compare(scene, steps=2, rounds=1, aim="0.5")
+    assert ours.value == 2 and ours.name.endswith("PGD-2 / floor, small_cnn")
+    assert "each image pays 2 gradients" in ours.note and ours.note.endswith("aim 0.5")
+    assert [other.value for other in others] == [3.0 + i for i in range(len(others))]
+    assert not any("aim" in other.note for other in others)
+    assert len(compare(scene, steps=2, rounds=1, rivals=False)) == 1
+
+
+def test_handing_a_model_over_changes_nothing_but_what_is_frozen(scene):
+    given = attacks.as_handed_over(scene)
+    assert all(parameter.requires_grad for parameter in given.model.parameters())
+    assert not any(parameter.requires_grad for parameter in scene.model.parameters())
+    assert torch.equal(given.model(scene.images), scene.model(scene.images))
+
+
+@pytest.mark.usefixtures("alone")
+def test_missing_libraries_are_named_and_left_out(monkeypatch, capsys):
+    assert sorted(libraries.missing()) == sorted(libraries.INSTALL)
+    assert libraries.pgd_of_others(eps=0.1, steps=2, step_size=0.1) == {}
+    assert libraries.apgd_of_others(eps=0.1, steps=2) == {}
+    for name in ("compare_pgd", "compare_apgd"):
+        monkeypatch.setattr(attacks, name, lambda *args, **settings: [])
+    assert attacks.measure() == []
+    printed = capsys.readouterr().out
+    for name, command in libraries.INSTALL.items():
+        assert f"{name} is left out" in printed and command in printed
+
+
+def test_other_libraries_keep_the_global_random_state_and_the_ball(scene):
+    others = libraries.pgd_of_others(eps=0.1, steps=2, step_size=0.05).items()
+    others = [*others, *libraries.apgd_of_others(eps=0.1, steps=2, objective="dlr").items()]
+    if not others:
+        pytest.skip("no other library is installed")
+    before = torch.get_rng_state()
+    for name, attack in others:
+        found = attack(scene.model, scene.images, scene.labels)
+        again = attack(scene.model, scene.images, scene.labels)
+        assert torch.equal(found, again), name
+        assert (found - scene.images).abs().max() <= 0.1 + 1e-6, name
+        assert found.min() >= 0 and found.max() <= 1, name
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_path_is_set_against_runs_in_both_ways(monkeypatch):
+    monkeypatch.setattr(path, "take_turns", once)
+    runs, full = path.path_against_runs("digits-sce", images=6, budgets=3)
+    assert (runs.value, full.value) == (1 / 2, 1 / (3 * 3))
+    assert "3 runs" in runs.name and "digits-sce" in runs.name
+    assert "paying for all steps" in full.name

@@ -139,6 +139,7 @@ def test_an_attack_without_a_budget_is_held_to_one(name, evaluate, some):
     norm = inspect.signature(attack).parameters["norm"].default
     model, images, labels = some
     found = attack(model, images, labels, **settings, generator=source(0))
+    assert 0 <= found.amin() and found.amax() <= 1
     lengths = BALLS[norm].length(found - images)
     eps = round(lengths[lengths > 0].median().item() * 1.001, 6) if lengths.any() else 0.1
     values, out = evaluate("digits-mmc", *words, "--attack", name, "--eps", eps, "--limit", 20)
@@ -180,8 +181,8 @@ def test_a_median_counts_images_that_were_never_fooled_as_far_away():
         ("rotation", ["--degrees", 20], partial(rotation_accuracy, degrees=20.0)),
         (
             "rotation",
-            ["--degrees", 10, "--translation", 1],
-            partial(rotation_accuracy, degrees=10.0, translation=1.0),
+            ["--degrees", 0, "--translation", 1],
+            partial(rotation_accuracy, degrees=0.0, translation=1.0),
         ),
     ],
 )
@@ -218,7 +219,8 @@ def test_a_preset_is_an_attack_with_all_its_settings(name):
     (method,) = choose(name, {})
     preset = PRESETS[name].attack
     assert method.name == name
-    for key, value in preset.keywords.items():
+    plain = {k: v for k, v in preset.keywords.items() if isinstance(v, str | int | float)}
+    for key, value in plain.items():
         assert method.settings[key] == value
     with pytest.raises(ValueError, match=f"`--objective` is no setting of {name}"):
         choose(name, {"objective": "margin"})
@@ -253,7 +255,7 @@ def test_all_attacks_make_one_table_a_model(evaluate, run):
 
 
 def test_the_worst_of_all_is_taken_image_by_image():
-    subject = Subject("m", *[None] * 5)
+    subject = Subject("m", None, "", None, None, None)
     methods = choose("pgd", {}) + choose("fmn", {}) + choose("rotation", {})
     judged = [{"correct": c} for c in ([1, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 1])]
     worst = _worst(subject, methods, judged)
@@ -367,11 +369,11 @@ def test_an_interruption_between_models_keeps_the_first(interrupted, run):
 
 
 @pytest.mark.parametrize(
-    ("mode", "judge", "chunks"), [("--matrix", "_cross", 2), ("--detection", "_score", 4)]
+    ("mode", "judge", "models"), [("--matrix", "_cross", 2), ("--detection", "_score", 1)]
 )
-def test_comparisons_go_on_too(mode, judge, chunks, run, monkeypatch):
+def test_comparisons_go_on_too(mode, judge, models, run, monkeypatch):
     monkeypatch.setattr("mmc_viz.commands.chunks.CHUNK", 8)
-    words = ["evaluate", "digits-sce", "digits-mmc", mode, "--limit", 12, *FILE]
+    words = ["evaluate", *["digits-mmc", "digits-sce"][:models], mode, "--limit", 12, *FILE]
     assert run(*words)[0] == 0
     through = json.loads(Path("out.json").read_text())
     compute, calls = getattr(comparisons, judge), []
@@ -385,7 +387,7 @@ def test_comparisons_go_on_too(mode, judge, chunks, run, monkeypatch):
     monkeypatch.setattr(comparisons, judge, counting)
     assert run(*words)[0] == 130
     assert run(*words, "--resume")[0] == 0
-    assert len(calls) == chunks + 1
+    assert len(calls) == 3  # two chunks, one of them twice
     assert outcome(json.loads(Path("out.json").read_text())) == outcome(through)
 
 

@@ -152,3 +152,11 @@ def test_what_survives_cross_entropy_was_never_attacked(fashion):
     survives = model(found).argmax(dim=1) == labels
     assert survives.sum() >= 100
     assert (survives & ~flat).sum() <= 0.02 * survives.sum()
+
+
+def test_inference_mode_changes_nothing(linear):
+    model, images, labels = linear
+    expected = robustness_curve(model, images, labels, [0.02, 0.05], {"pgd": pgd})
+    with torch.inference_mode():
+        found = robustness_curve(model, images.clone(), labels, [0.02, 0.05], {"pgd": pgd})
+    assert torch.equal(found.correct, expected.correct)

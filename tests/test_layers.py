@@ -52,7 +52,7 @@ MAY_IMPORT = COMPUTE | {
 WIDGET_TOOLS = ("ipywidgets", "anywidget", "traitlets", "IPython")
 PLACES = {tool: {"mmc_viz.widgets"} for tool in WIDGET_TOOLS} | {
     "plotly": {"mmc_viz.figures"},
-    "pyautoattack": {"mmc_viz.attacks.published"},
+    "pyautoattack": {"mmc_viz.attacks.published", "mmc_viz.bench.libraries"},
     "torchvision": {"mmc_viz.datasets.torchvision_readers"},
     "playwright": {"mmc_viz.browser"},
     "tests": set(),
@@ -190,7 +190,7 @@ def test_the_scan_is_not_blind():
     found = {module: imports(module, path.read_text()) for module, path in modules().items()}
     assert "torchvision" in found["mmc_viz.datasets.torchvision_readers"]
     assert "anywidget" in found["mmc_viz.widgets.epsilon_explorer"]
-    assert "mmc_viz.checkpoints" in found["mmc_viz.commands.evaluate"]
+    assert "mmc_viz.checkpoints" in found["mmc_viz.commands.models"]
     assert "mmc_viz.centers" in found["mmc_viz.heads"]
     assert "playwright.sync_api" in found["mmc_viz.browser"]
 

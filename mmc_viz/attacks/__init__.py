@@ -2,7 +2,9 @@
 
 Fixed budget, `attack(model, images, labels, *, eps, ...) -> images`: `fgsm`, `bim`, `pgd`,
 `mim`, `apgd`, and without a gradient `square` and `spsa`. `transfer` runs an attack against one
-model for another. Transforms, which are not aimed at a model: `gaussian_noise`, `rotation`.
+model for another. Minimal norm, without `eps`: `cw`, `ead`, `deepfool`, `ddn`, `fmn`; what they
+give back is the closest adversarial image found, else the clean one. Transforms, which are not
+aimed at a model: `gaussian_noise`, `rotation`.
 
 They take any `nn.Module` from images in [0, 1] to logits and leave it, the images and the random
 state as they were. What comes back is the adversarial image where one was met, else the last
@@ -14,6 +16,11 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from mmc_viz.attacks.carlini_wagner import cw as cw
+from mmc_viz.attacks.carlini_wagner import ead as ead
+from mmc_viz.attacks.deepfool import deepfool as deepfool
+from mmc_viz.attacks.fast_minimum_norm import ddn as ddn
+from mmc_viz.attacks.fast_minimum_norm import fmn as fmn
 from mmc_viz.attacks.gradient import apgd as apgd
 from mmc_viz.attacks.gradient import bim as bim
 from mmc_viz.attacks.gradient import fgsm as fgsm
@@ -42,4 +49,13 @@ FIXED_BUDGET: dict[str, Callable[..., Tensor]] = {
 TRANSFORMS: dict[str, Callable[..., Tensor]] = {
     "gaussian_noise": gaussian_noise,
     "rotation": rotation,
+}
+
+#: Attacks without a budget, by name: they look for the closest adversarial image.
+MINIMAL_NORM: dict[str, Callable[..., Tensor]] = {
+    "cw": cw,
+    "ead": ead,
+    "deepfool": deepfool,
+    "ddn": ddn,
+    "fmn": fmn,
 }

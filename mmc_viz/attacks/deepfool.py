@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mmc_viz.attacks.balls import Ball
 from mmc_viz.attacks.budget import Trace
 from mmc_viz.attacks.checks import check_count, check_value
-from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column
+from mmc_viz.attacks.minimal import Hunt, closest, column, dual_length
 from mmc_viz.objectives import targeted_margin
 
 Images = Float[Tensor, "batch channels height width"]
@@ -48,8 +48,8 @@ def deepfool(
     Parameters
     ----------
     overshoot : float
-        By which part each step is longer than the linear model says, at least 0. What is too much
-        is taken back at the end.
+        By which part of its length the way is made longer than the linear model says, at least 0.
+        What is too much is taken back at the end.
     targets : None
         The method leads away from a class, to whichever is nearest; it has no targets.
 
@@ -83,7 +83,7 @@ def deepfool(
                 record(step, active, point, logits, lead)
             active, point = active[~reached], point[~reached]
             if step < steps and len(active):
-                points[active] = _step(hunt, active, point, 1 + overshoot)
+                points[active] = _step(hunt, active, point, overshoot)
 
     return closest(
         model,
@@ -98,38 +98,37 @@ def deepfool(
     )
 
 
-def _step(hunt: Hunt, rows: Tensor, points: Images, factor: float | int) -> Images:
+def _step(hunt: Hunt, rows: Tensor, points: Images, overshoot: float | int) -> Images:
     """Go from these points past the nearest boundary of the linear models there."""
     labels = hunt.aim.goal.classes[rows]
-    nearest = torch.full_like(hunt.sizes[rows], torch.inf)
-    result = points.clone()
+    gone = hunt.length(points - hunt.images[rows])
+    nearest, moved = torch.full_like(gone, torch.inf), points.clone()
     with torch.enable_grad():
         point = points.clone().requires_grad_()
         logits = hunt.view.fast(point.clone())
         check_value(logits[:, 0], logits)
         for offset in range(1, logits.shape[1]):
             rivals = (labels + offset) % logits.shape[1]
-            leads = targeted_margin(logits, labels, rivals)
-            slope = torch.autograd.grad(leads.sum(), point, retain_graph=True)[0].nan_to_num_()
-            moved = to_boundary(points, slope, -leads.detach(), hunt.ball, factor)
-            length = hunt.length(moved - points)
-            # A class that no point of the box reaches comes last, however near its corner.
-            short = ((moved - points) * slope).flatten(1).sum(dim=1) < -leads.detach()
-            length = torch.where(short, _FAR + length, length)
-            # Nothing moves where there is no slope; then any other class is better.
-            length = torch.where(slope.flatten(1).any(dim=1), length, torch.inf)
-            better = length < nearest
-            nearest[better], result[better] = length[better], moved[better]
-    return result
+            lead = targeted_margin(logits, labels, rivals)
+            slopes = torch.autograd.grad(lead.sum(), point, retain_graph=True)[0].nan_to_num()
+            gaps = -lead.detach()
+            # As in the published attack the whole way is made longer, not the last step alone.
+            more = overshoot * gaps.maximum(dual_length(slopes, hunt.norm) * gone)
+            aims = to_boundary(points, slopes, gaps + more, hunt.ball)
+            length = hunt.length(aims - points)
+            # A class that no point of the box reaches comes last.
+            beyond = ((aims - points) * slopes).flatten(1).sum(dim=1) < gaps
+            length = torch.where(beyond, length + _FAR, length)
+            better = (length < nearest) & slopes.flatten(1).any(dim=1)
+            nearest[better], moved[better] = length[better], aims[better]
+    return moved
 
 
-_FAR = 1e6  # farther than any two points of a box
+_FAR = 1e6  # farther than one end of the box from the other
 
 
-def to_boundary(
-    points: Images, slopes: Images, gaps: Numbers, ball: Ball, factor: float | int = 1.0
-) -> Images:
-    """Nearest point of the box at which a linear function has risen by the gap, or a little more.
+def to_boundary(points: Images, slopes: Images, gaps: Numbers, ball: Ball) -> Images:
+    """Nearest point of the box at which a linear function has risen by the gap.
 
     Parameters
     ----------
@@ -141,8 +140,6 @@ def to_boundary(
         By how much they are to rise, at least 0.
     ball : Ball
         Of the norm in which the point is nearest.
-    factor : float
-        How many times the gap they are to rise.
 
     Returns
     -------
@@ -160,7 +157,7 @@ def to_boundary(
     spent = (gain * ends.nan_to_num(posinf=0)).cumsum(dim=1)
     rate = gain.flip(1).cumsum(dim=1).flip(1)
     before = torch.cat([torch.zeros_like(spent[:, :1]), spent[:, :-1]], dim=1)
-    reach = (factor * gaps[:, None] - before) / rate.clamp_min(_TINY)
+    reach = (gaps[:, None] - before) / rate.clamp_min(_TINY)
     # Within the piece of s that ends first at or beyond it, this is the answer.
     inside = (reach <= ends) & (rate > 0)
     piece = inside.to(torch.uint8).argmax(dim=1, keepdim=True)

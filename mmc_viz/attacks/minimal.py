@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from mmc_viz.attacks.balls import BALLS, Ball
+from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.budget import Recorder, Trace
 from mmc_viz.attacks.checks import (
     check_count,
@@ -183,19 +183,28 @@ class Hunt:
             Of the lead.
         """
         aim = (self.aim if aim is None else aim).at(rows)
-        if len(rows) == 0:  # some models cannot take an empty batch
-            empty = points[:, 0, 0, 0]
-            return aim.slopes, empty, empty.bool(), points
+        logits, lead, slope = self._ask(aim, points, gradient)
+        reached = aim.reached(logits)
+        self.keep(rows[reached], points[reached], fooled=self.view.fast is self.view.exact)
+        return logits, lead, reached, slope
+
+    def slope(self, rows: Int[Tensor, " batch"], points: Images) -> tuple[Tensor, Tensor]:
+        """Gradient of the lead, and the lead, at points that are not to be kept."""
+        _, lead, slope = self._ask(self.aim.at(rows), points, True)
+        return slope, lead
+
+    def _ask(
+        self, aim: Aim, points: Images, gradient: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        if len(points) == 0:  # some models cannot take an empty batch
+            return aim.slopes, points[:, 0, 0, 0], points
         with torch.set_grad_enabled(gradient):
-            point = points.detach().requires_grad_(gradient)
+            point = points.clone().requires_grad_(gradient)
             logits = self.view.fast(point.clone())  # some models write into what they are given
             lead = aim.lead(logits)
             check_value(lead, logits)
-            slope = torch.autograd.grad(lead.sum(), point)[0].nan_to_num_() if gradient else None
-        logits, lead = logits.detach(), lead.detach()
-        reached = aim.reached(logits)
-        self.keep(rows[reached], points.detach()[reached], fooled=self.view.fast is self.view.exact)
-        return logits, lead, reached, slope
+            slope = torch.autograd.grad(lead.sum(), point)[0].nan_to_num() if gradient else None
+        return logits.detach(), lead.detach(), slope
 
     def keep(self, rows: Tensor, points: Tensor, *, fooled: bool = False) -> Tensor:
         """Keep the points that fool the exact model and are closer; say which these are.
@@ -339,7 +348,7 @@ def _slopes(
         gaps = (logits.gather(1, ranked) - logits.gather(1, at_stake)).sum(dim=0)
         gradients = [torch.autograd.grad(gap, point, retain_graph=True)[0] for gap in gaps]
     # In float64, since squares of tiny numbers vanish in float32.
-    known = [dual_length(gradient.nan_to_num_().double(), norm) for gradient in gradients]
+    known = [dual_length(gradient.nan_to_num().double(), norm) for gradient in gradients]
     known = torch.stack(known, dim=1)
     # A class without a slope must not count as out of reach; where none has one, logits decide.
     known = known.maximum(_LEAST_SLOPE * known.amax(dim=1, keepdim=True))

@@ -4,8 +4,9 @@ An attack usually stops at the first image that fools the model it climbs on. Fo
 may be too little: just over the boundary of the source is often still on the right side of the
 target's. So an attack is handed a model of two parts. The source gives it all logits and gradients
 on its way; the verdict that would end the way is the target's. An image goes on until it has fooled
-both, or to the end of its budget, which is where the fixed number of iterations of the literature
-ends.
+both, or to the end of its budget, as with the fixed number of iterations of the literature. There
+the target is asked about the last iterate alone; here about each that fools the source, so that an
+image which passes through an error of the target and out again is found too.
 """
 
 from collections.abc import Callable
@@ -88,8 +89,8 @@ def transfer(
 
     Notes
     -----
-    An attack that stops by itself at what fools the source, as those of other libraries do, comes
-    back from there.
+    An attack that decides by itself when to stop, as those of other libraries do, meets the source
+    alone and comes back from where that is fooled.
 
     References
     ----------

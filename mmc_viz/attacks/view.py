@@ -73,14 +73,17 @@ def frozen(
         yield model
         return
     try:
-        exact = copy.deepcopy(model).eval().requires_grad_(False)
+        # What is copied in inference mode has no gradient afterwards.
+        with torch.inference_mode(False):
+            exact = copy.deepcopy(model).eval().requires_grad_(False)
+            view = View(exact, _folded(exact, images[:8].clone()))
     except (RuntimeError, TypeError):
         # Some models cannot be copied (a tensor with a history as an attribute, an open file).
         # Then the model itself is used, its modes put back afterwards.
         with eval_mode(model):
             yield View(model, model)
         return
-    yield View(exact, _folded(exact, images[:8]))
+    yield view
 
 
 def clean_logits(

@@ -11,8 +11,7 @@ every image is paid for; the passes through the network are counted before anyth
 """
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -20,13 +19,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mmc_viz.attacks import apgd, pgd
-from mmc_viz.bench.libraries import INSTALL, apgd_of_others, missing, pgd_of_others
+from mmc_viz.bench.libraries import INSTALL, Attack, apgd_of_others, missing, pgd_of_others
+from mmc_viz.bench.passes import paid_in_full
 from mmc_viz.bench.timing import Measurement, one_thread, take_turns
 from mmc_viz.networks import make_classifier
 from mmc_viz.objectives import margin
 
 BATCH = 64
 EPS = 1e-4
+OURS = "mmc_viz"
 OBJECTIVE = "cross_entropy"  # torchattacks has no other
 
 
@@ -34,20 +35,18 @@ def measure() -> list[Measurement]:
     """Ratios of PGD and Auto-PGD to the floor, on three networks of random weights."""
     for library in missing():
         print(f"  {library} is left out, it is not installed: {INSTALL[library]}", flush=True)
-    small, v1, v2 = (
-        _scene("small_cnn", 1, 28),
-        _scene("resnet20", 3, 32),
-        _scene("resnet20v2", 3, 32),
-    )
+    small = make_scene("small_cnn", 1, 28)
+    v1, v2 = make_scene("resnet20", 3, 32), make_scene("resnet20v2", 3, 32)
     with one_thread():
         return [
-            *compare_pgd(small, steps=20, rounds=9),
-            *compare_apgd(small, steps=20, rounds=9),
-            *compare_pgd(v1, steps=10, rounds=5, aim="aim 0.75", as_given=True),
-            *compare_pgd(v1, steps=50, rounds=3, aim="aim 0.75"),
-            *compare_apgd(v1, steps=20, rounds=3, aim="aim 1.15"),
-            *compare_pgd(v2, steps=10, rounds=3),
-            *compare_apgd(v2, steps=20, rounds=3),
+            *compare_pgd(small, steps=20, rounds=5),
+            *compare_apgd(small, steps=20, rounds=5),
+            *compare_pgd(v1, steps=10, rounds=5, aim="0.75"),
+            *compare_pgd(as_handed_over(v1), steps=10, rounds=3),
+            *compare_pgd(v1, steps=50, rounds=3, aim="0.75"),
+            *compare_apgd(v1, steps=20, rounds=3, aim="1.15"),
+            *compare_pgd(v2, steps=10, rounds=3, rivals=False),
+            *compare_apgd(v2, steps=20, rounds=3, rivals=False),
         ]
 
 
@@ -60,7 +59,7 @@ class Scene:
     network : str
         Its name.
     model : nn.Module
-        In evaluation mode, parameters frozen.
+        In evaluation mode.
     images : Float[Tensor, "batch channels height width"]
         In [0, 1].
     labels : Int[Tensor, "batch"]
@@ -73,7 +72,8 @@ class Scene:
     labels: Int[Tensor, " batch"]
 
 
-def _scene(network: str, in_channels: int, size: int, batch: int = BATCH) -> Scene:
+def make_scene(network: str, in_channels: int, size: int, *, batch: int = BATCH) -> Scene:
+    """Build a network of random weights, and images that lie far from its boundaries."""
     # The head of SCE: its logits are small at first, so that cross-entropy has a gradient.
     model = make_classifier(network, "sce", in_channels=in_channels, num_classes=10)
     model.eval().requires_grad_(False)
@@ -85,102 +85,59 @@ def _scene(network: str, in_channels: int, size: int, batch: int = BATCH) -> Sce
     return Scene(network, model, images, model(images).argmax(dim=1))
 
 
+def as_handed_over(scene: Scene) -> Scene:
+    """Give the same scene with parameters not frozen, as a user would hand the model over."""
+    model = copy.deepcopy(scene.model).requires_grad_(True)
+    return replace(scene, network=f"{scene.network}, parameters not frozen", model=model)
+
+
 def compare_pgd(
-    scene: Scene, *, steps: int, rounds: int, aim: str = "", as_given: bool = False
+    scene: Scene, *, steps: int, rounds: int, rivals: bool = True, aim: str = ""
 ) -> list[Measurement]:
-    """Measure PGD of ours and of others; with `as_given` also with parameters not frozen."""
+    """Measure PGD, ours and with `rivals` also that of others."""
     # Steps too short to reach the rim of the ball: an image at rest would leave the batch.
     size = EPS / (4 * steps)
-    attack = partial(pgd, eps=EPS, steps=steps, step_size=size, objective=OBJECTIVE)
-    others = pgd_of_others(eps=EPS, steps=steps, step_size=size)
-    return _compare(scene, f"PGD-{steps}", steps, attack, others, rounds, aim, as_given)
+    ours = partial(pgd, eps=EPS, steps=steps, step_size=size, objective=OBJECTIVE)
+    others = pgd_of_others(eps=EPS, steps=steps, step_size=size) if rivals else {}
+    return _compare(scene, f"PGD-{steps}", {OURS: ours, **others}, steps, rounds, aim)
 
 
-def compare_apgd(scene: Scene, *, steps: int, rounds: int, aim: str = "") -> list[Measurement]:
-    """Measure Auto-PGD of ours and of others."""
-    attack = partial(apgd, eps=EPS, steps=steps, objective=OBJECTIVE)
-    others = apgd_of_others(eps=EPS, steps=steps)
-    return _compare(scene, f"APGD-{steps}", steps, attack, others, rounds, aim)
+def compare_apgd(
+    scene: Scene, *, steps: int, rounds: int, rivals: bool = True, aim: str = ""
+) -> list[Measurement]:
+    """Measure Auto-PGD, ours and with `rivals` also that of others."""
+    ours = partial(apgd, eps=EPS, steps=steps, objective=OBJECTIVE)
+    others = apgd_of_others(eps=EPS, steps=steps) if rivals else {}
+    return _compare(scene, f"APGD-{steps}", {OURS: ours, **others}, steps, rounds, aim)
 
 
 def _compare(
-    scene: Scene,
-    title: str,
-    steps: int,
-    ours: Callable,
-    others: dict[str, Callable],
-    rounds: int,
-    aim: str,
-    as_given: bool = False,
+    scene: Scene, title: str, attacks: dict[str, Attack], steps: int, rounds: int, aim: str
 ) -> list[Measurement]:
     model, images, labels = scene.model, scene.images, scene.labels
-    attacks = {"mmc_viz": ours, **others}
+    runs = {name: partial(attack, model, images, labels) for name, attack in attacks.items()}
     paid = {
-        name: paid_passes(model, images, partial(attack, model, images, labels), steps, name)
-        for name, attack in attacks.items()
+        name: paid_in_full(name, model, run, images=len(images), steps=steps)
+        for name, run in runs.items()
     }
+    plain = copy.deepcopy(model).requires_grad_(False)
 
     def floor() -> None:
         for _ in range(steps):
             point = images.clone().requires_grad_()
-            torch.autograd.grad(model(point).sum(), point)
+            torch.autograd.grad(plain(point).sum(), point)
 
-    contestants = {name: partial(attack, model, images, labels) for name, attack in attacks.items()}
-    if as_given:
-        given = copy.deepcopy(model).requires_grad_(True)
-        for name, attack in attacks.items():
-            contestants[f"{name}, parameters not frozen"] = partial(attack, given, images, labels)
-            paid[f"{name}, parameters not frozen"] = paid[name]
-    seconds = take_turns({"floor": floor, **contestants}, rounds=rounds)
+    seconds = take_turns({"floor": floor, **runs}, rounds=rounds)
     shape = "x".join(str(size) for size in images.shape)
     return [
         Measurement(
-            f"{title} / floor, {scene.network}, {name}",
+            f"{title} / floor, {scene.network}{'' if name == OURS else ', ' + name}",
             seconds[name] / seconds["floor"],
             "ratio",
-            f"{shape}; {seconds[name]:.2f} s CPU, floor {seconds['floor']:.2f} s; an image pays "
-            f"{paid[name]}" + (f"; {aim}" if aim and name == "mmc_viz" else ""),
+            f"{shape}; {seconds[name]:.2f} s CPU, floor {seconds['floor']:.2f} s; each image pays "
+            f"{passes.gradients / len(images):g} gradients and "
+            f"{passes.forwards / len(images):g} passes without"
+            + (f"; aim {aim}" if aim and name == OURS else ""),
         )
-        for name in contestants
+        for name, passes in paid.items()
     ]
-
-
-def paid_passes(
-    model: nn.Module, images: Tensor, run: Callable[[], object], steps: int, name: str
-) -> str:
-    """Say what each image pays for in a run: gradients, and forward passes without.
-
-    Raises
-    ------
-    RuntimeError
-        If some image was spared a gradient; a ratio to the floor would flatter.
-    """
-    gradients, forwards = count_passes(model, run)
-    if gradients < steps * len(images):
-        raise RuntimeError(
-            f"An image left the batch of {name} early: {gradients} gradients were taken of "
-            f"{len(images)} images in {steps} steps; the ratio would flatter."
-        )
-    return (
-        f"{gradients / len(images):g} gradients and {forwards / len(images):g} more forward passes"
-    )
-
-
-def count_passes(model: nn.Module, run: Callable[[], object]) -> tuple[int, int]:
-    """Count images that go through the model, or a copy, in a run: with gradient, and without.
-
-    They are counted at the first convolution, in front of which nothing is ever folded.
-    """
-    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
-    counts = {True: 0, False: 0}
-
-    # A function and not an object: copies of the model then share it, and so do its folded forms.
-    def count(module: nn.Module, inputs: tuple[Tensor]) -> None:
-        counts[inputs[0].requires_grad] += len(inputs[0])
-
-    handle = first.register_forward_pre_hook(count)
-    try:
-        run()
-    finally:
-        handle.remove()
-    return counts[True], counts[False]

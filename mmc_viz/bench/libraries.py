@@ -2,9 +2,9 @@
 
 None of them is needed. What is not installed is left out, and `INSTALL` says how to get it.
 torchattacks asks for a release of requests that JupyterLab cannot live with, though it never
-imports it; so it is installed without what it asks for. Each library gets the model as it is, images
-in [0, 1], and the same eps, steps and step size as ours. The global random state, from which they
-draw, is seeded for the call and put back.
+imports it; so it is installed without what it asks for. Each library gets the model as it is,
+images in [0, 1], and the same eps, steps and step size as ours. The global random state, from which
+they draw, is seeded for the call and put back.
 """
 
 from collections.abc import Callable, Iterator

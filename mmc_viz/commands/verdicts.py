@@ -47,8 +47,8 @@ def nearest(
 
     with frozen(model, images) as view:
         clean = correct(view.exact, images, labels)
-        found = seeded(attack, seed)(view, images, labels)
-        fooled = clean & ~correct(view.exact, found.clamp(0, 1), labels)
+        found = seeded(attack, seed)(view, images, labels).clamp(0, 1)
+        fooled = clean & ~correct(view.exact, found, labels)
         # Such an attack climbs the margin.
         flat = zero_gradient(view, images, labels, objective="margin")
     change = found - images
