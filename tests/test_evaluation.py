@@ -1,15 +1,29 @@
 import csv
 import io
 import json
+import sys
 from functools import partial
 
 import pytest
 import torch
 
-from mmc_viz.attacks import pgd
+from mmc_viz.attacks import apgd, fmn, pgd
+from mmc_viz.attacks.evading import evading
+from mmc_viz.attacks.published import PARTS, autoattack
 from mmc_viz.checkpoints import load_model
 from mmc_viz.datasets import load_dataset
-from mmc_viz.evaluation import accuracy, robustness_curve, wilson_interval
+from mmc_viz.evaluation import (
+    Detection,
+    accuracy,
+    correct,
+    detection,
+    robustness_curve,
+    transfer_matrix,
+    wilson_interval,
+    worst_case,
+    zero_gradient,
+)
+from mmc_viz.evaluation.judging import has_gradient
 from mmc_viz.objectives import OBJECTIVES
 
 
@@ -160,3 +174,258 @@ def test_inference_mode_changes_nothing(linear):
     with torch.inference_mode():
         found = robustness_curve(model, images.clone(), labels, [0.02, 0.05], {"pgd": pgd})
     assert torch.equal(found.correct, expected.correct)
+
+
+# --- where an attack finds no slope -------------------------------------------------------------
+
+
+def test_zero_gradients_are_found_where_softmax_saturates():
+    class Scaled(torch.nn.Module):
+        def forward(self, images):
+            pixel = images[:, 0, 0, 0]
+            return torch.stack([200 * pixel, torch.zeros_like(pixel)], dim=1)
+
+    images = torch.linspace(0, 1, 11)[:, None, None, None]
+    labels = torch.zeros(11, dtype=torch.int64)
+    # In float32 exp(-t) is exactly 0 beyond t of about 104, which is pixel 0.52 here.
+    expected = images[:, 0, 0, 0] > 0.53
+    assert torch.equal(zero_gradient(Scaled(), images, labels), expected)
+    for objective in ("margin", "cross_entropy_float64"):
+        assert not zero_gradient(Scaled(), images, labels, objective=objective).any()
+
+
+def test_a_model_that_cuts_gradients_off_has_none_anywhere(linear):
+    model, images, labels = linear
+
+    class Cut(torch.nn.Module):
+        def forward(self, images):
+            return model(images).detach()
+
+    assert zero_gradient(Cut(), images, labels).all()
+    assert not has_gradient(Cut(), images) and has_gradient(model, images)
+    result = worst_case(Cut(), images, labels, eps=0.5, budget="quick")
+    assert result.left_out == ["apgd margin", "apgd targeted", "fmn"]
+    assert list(result.seconds) == ["square"] and not result.robust.any()
+
+
+def test_a_curve_records_zero_gradients_of_what_each_attack_climbs():
+    model, data = load_model("fashion-mmc"), load_dataset("fashion_mnist", limit=20)
+    attacks = {
+        "blind": partial(pgd, objective="cross_entropy", steps=2),
+        "seeing": partial(pgd, objective="margin", steps=2),
+        "distances": partial(fmn, steps=2),
+    }
+    curve = robustness_curve(model, data.inputs(), data.labels, [0.01], attacks)
+    expected = zero_gradient(model, data.inputs(), data.labels)
+    assert expected.any()
+    assert torch.equal(curve.zero_gradient[0], expected)
+    assert not curve.zero_gradient[1:].any()
+    assert [row["zero_gradient"] for row in curve.rows()] == [int(expected.sum()), 0, 0]
+
+
+# --- distances give a whole curve ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_one_run_of_a_minimal_norm_attack_gives_the_curve(linear, norm):
+    model, images, labels = linear
+    nearest = model.distance(images, labels, norm).detach()
+    epsilons = torch.linspace(0, 1.5 * nearest.max().item(), 12)
+    runs = []
+
+    def attack(model, images, labels, *, norm=norm):
+        runs.append(norm)
+        return fmn(model, images, labels, norm=norm)
+
+    curve = robustness_curve(model, images, labels, epsilons, {"fmn": attack})
+    assert runs == [norm]
+    # What lies within 1 % of a budget may fall to either side.
+    clear = ((nearest[None] - epsilons[:, None]).abs() > 0.01 * nearest[None]).numpy()
+    expected = (nearest[None] > epsilons[:, None]).numpy()
+    assert (curve.correct[0].numpy() == expected)[clear].all()
+
+
+def test_an_attack_that_says_neither_budget_nor_norm_has_no_place_on_a_curve(linear):
+    with pytest.raises(ValueError, match="The attack 'blur' takes neither `eps` nor `norm`"):
+        robustness_curve(*linear, [0.1], {"blur": lambda model, images, labels: images})
+
+
+# --- the worst case -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_worst_case_of_a_linear_model_is_exact(linear, norm):
+    model, images, labels = linear
+    labels = labels.clone()
+    labels[:4] = (labels[:4] + 1) % 5
+    nearest = model.distance(images, labels, norm).detach()
+    eps = nearest[4:].median().item()
+    clear = (nearest - eps).abs() > 0.01 * nearest
+    result = worst_case(model, images, labels, eps=eps, norm=norm, budget="quick")
+    assert torch.equal(result.robust[clear], (nearest > eps)[clear])
+    assert result.broken_by[:4] == ["clean"] * 4
+    broken = torch.tensor([name is not None for name in result.broken_by])
+    assert torch.equal(broken, ~result.robust)
+    assert result.accuracy == pytest.approx(result.robust.float().mean().item())
+    assert 0 <= result.low <= result.accuracy <= result.high <= 1
+
+
+def test_a_larger_budget_never_leaves_more(linear):
+    model, data = load_model("digits-sce"), load_dataset("digits", limit=40)
+    images, labels = data.inputs(), data.labels
+    quick, standard = (
+        worst_case(model, images, labels, eps=0.08, budget=budget)
+        for budget in ("quick", "standard")
+    )
+    assert not (standard.robust & ~quick.robust).any()
+    assert set(quick.seconds) < set(standard.seconds)
+    left = [worst_case(model, images, labels, eps=e, budget="quick").robust for e in (0.02, 0.3)]
+    assert left[0].sum() > quick.robust.sum() > left[1].sum() == 0
+
+
+def test_the_worst_case_is_no_larger_than_any_attack_of_its_own():
+    model, data = load_model("digits-mmc"), load_dataset("digits", limit=40)
+    images, labels = data.inputs(), data.labels
+    worst = worst_case(model, images, labels, eps=0.1, budget="quick")
+    for objective in OBJECTIVES:
+        found = pgd(model, images, labels, eps=0.1, objective=objective)
+        assert worst.accuracy <= accuracy(model, found, labels)
+
+
+def test_the_rows_of_a_worst_case_add_up():
+    model, data = load_model("digits-mmc"), load_dataset("digits", limit=30)
+    result = worst_case(model, data.inputs(), data.labels, eps=0.08, budget="quick")
+    rows = list(csv.DictReader(io.StringIO(result.to_csv())))
+    assert [row["attack"] for row in rows] == ["clean", *result.seconds]
+    assert 30 - sum(int(row["broken"]) for row in rows) == int(rows[-1]["left"])
+    values = json.loads(result.to_json())
+    assert values["correct"] == int(rows[-1]["left"]) == int(result.robust.sum())
+    assert values["zero_gradient"] == int(result.zero_gradient.sum())
+    again = worst_case(model, data.inputs(), data.labels, eps=0.08, budget="quick")
+    assert again.broken_by == result.broken_by
+
+
+def test_without_the_extra_the_error_names_it(linear, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyautoattack", None)
+    with pytest.raises(ValueError, match="install the extra `autoattack`"):
+        worst_case(*linear, eps=0.1, budget="thorough")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"budget": "huge"}, "`budget` must be one of quick, standard, thorough; got 'huge'"),
+        ({"eps": 8}, r"Did you mean 8/255\?"),
+        ({"norm": "l1"}, "`norm` must be one of linf, l2"),
+        ({"labels": torch.full((40,), 5)}, r"`labels` must be in 0 \.\. 4"),
+    ],
+)
+def test_mistakes_in_a_worst_case_are_named(linear, change, words):
+    model, images, labels = linear
+    with pytest.raises(ValueError, match=words):
+        worst_case(model, **({"images": images, "labels": labels, "eps": 0.1} | change))
+
+
+# --- the published AutoAttack -------------------------------------------------------------------
+
+
+@pytest.fixture
+def published():
+    pytest.importorskip("pyautoattack", reason="the extra `autoattack` is not installed")
+
+
+def test_thorough_contains_the_published_autoattack(published, linear):
+    model, images, labels = linear
+    state = torch.get_rng_state()
+    eps = model.distance(images, labels, "linf").median().item()
+    result = worst_case(model, images, labels, eps=eps, budget="thorough")
+    assert [name for name in result.seconds if "autoattack" in name] == [
+        f"autoattack {part}" for part in PARTS
+    ]
+    assert result.left_out == []
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_with_three_classes_the_targeted_ratio_is_left_out(published):
+    images = torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+    labels = model(images).argmax(dim=1)
+    result = worst_case(model, images, labels, eps=0.02, budget="thorough")
+    assert result.left_out == ["autoattack apgd-t"]
+
+
+def test_divided_logits_let_the_published_cross_entropy_see(published):
+    model, data = load_model("digits-mmc"), load_dataset("digits", limit=60)
+    images, labels = data.inputs(), data.labels
+    blind = pgd(model, images, labels, eps=0.1, objective="cross_entropy")
+    sees = autoattack(model, images, labels, eps=0.1, parts=("apgd-ce",))
+    assert accuracy(model, blind, labels) > accuracy(model, sees, labels) + 0.4
+
+
+def test_autoattack_hardly_breaks_what_the_standard_worst_case_leaves(published):
+    model, data = load_model("digits-sce"), load_dataset("digits", limit=60)
+    images, labels = data.inputs(), data.labels
+    ours = worst_case(model, images, labels, eps=0.06)
+    found = autoattack(model, images, labels, eps=0.06)
+    assert (found - images).abs().max() <= 0.06 + 1e-6
+    assert int((ours.robust & ~correct(model, found, labels)).sum()) <= 1
+
+
+# --- transfer, detection ------------------------------------------------------------------------
+
+
+def test_a_transfer_matrix_has_the_white_box_on_its_diagonal():
+    models = {name: load_model(f"digits-{name}") for name in ("sce", "mmc")}
+    data = load_dataset("digits", limit=40)
+    images, labels = data.inputs(), data.labels
+    attack = partial(pgd, eps=0.1)
+    matrix = transfer_matrix(models, images, labels, attack=attack)
+    for k, model in enumerate(models.values()):
+        expected = correct(model, attack(model, images, labels), labels)
+        assert torch.equal(matrix.correct[k, k], expected)
+    # What is made on another model fools less than what is made on the model itself.
+    white = matrix.accuracy.diagonal()
+    assert (matrix.accuracy >= white).all() and (matrix.accuracy[0, 1] > white[1])
+    assert [(r["source"], r["target"]) for r in matrix.rows()][1] == ("sce", "mmc")
+    assert len(matrix.to_csv().splitlines()) == 5
+    assert json.loads(matrix.to_json())[3]["correct"] == int(matrix.correct[1, 1].sum())
+
+
+@pytest.mark.parametrize("score", ["logit", "probability"])
+def test_the_area_under_the_curve_is_the_share_of_pairs_in_order(score):
+    generator = torch.Generator().manual_seed(0)
+    clean, attacked = torch.rand(30, generator=generator), torch.rand(30, generator=generator) - 0.3
+    fooled = torch.arange(30) % 2 == 0
+    result = Detection(score, clean, {"a": attacked}, {"a": fooled})
+    pairs = (clean[:, None] > attacked[None]).double()
+    assert result.auc("a") == pytest.approx(pairs.mean().item())
+    assert result.auc("a", fooled_only=True) == pytest.approx(pairs[:, fooled].mean().item())
+    assert (
+        Detection(score, clean, {"a": attacked}, {"a": fooled & False}).auc("a", fooled_only=True)
+        is None
+    )
+
+
+def test_a_detector_is_blind_to_an_attack_that_knows_of_it():
+    model, data = load_model("fashion-mmc"), load_dataset("fashion_mnist", limit=60)
+    result = detection(model, data.inputs(), data.labels, eps=0.06)
+    assert list(result.attacked) == ["cross_entropy", "margin", "evading"]
+    assert result.auc("margin", fooled_only=True) > 0.8
+    assert result.auc("evading", fooled_only=True) < 0.3
+    assert result.fooled["evading"].sum() >= result.fooled["margin"].sum()
+    assert json.loads(result.to_json())[2]["attack"] == "evading"
+
+
+def test_evading_stays_in_the_ball_and_only_ever_gets_surer(linear):
+    model, images, labels = linear
+    first = apgd(model, images, labels, eps=0.1)
+    found = evading(model, images, labels, eps=0.1)
+    assert (found - images).abs().max() <= 0.1 + 1e-6 and 0 <= found.min() <= found.max() <= 1
+    fooled = model(first).argmax(dim=1) != labels
+    assert fooled.any() and (model(found).argmax(dim=1) != labels)[fooled].all()
+    before, after = (model(x).scatter(1, labels[:, None], -torch.inf) for x in (first, found))
+    assert (after.amax(dim=1) >= before.amax(dim=1))[fooled].all()
+    # For a linear model the largest wrong logit within the ball is known.
+    weight = model.weight.detach()
+    top = before + 0.1 * weight.abs().sum(dim=1)  # a bound, for images well within the box
+    assert (after.amax(dim=1) <= top.amax(dim=1) + 1e-4).all()

@@ -9,7 +9,7 @@ aimed at a model: `gaussian_noise`, `rotation`.
 They take any `nn.Module` from images in [0, 1] to logits and leave it, the images and the random
 state as they were. What comes back is the adversarial image where one was met, else the last
 iterate. An image that the model gets wrong without any help counts as fooled and comes back as it
-is.
+is. `PRESETS` holds attacks with the settings of others.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,8 @@ from mmc_viz.attacks.gradient import bim as bim
 from mmc_viz.attacks.gradient import fgsm as fgsm
 from mmc_viz.attacks.gradient import mim as mim
 from mmc_viz.attacks.gradient import pgd as pgd
+from mmc_viz.attacks.presets import PRESETS as PRESETS
+from mmc_viz.attacks.presets import Preset as Preset
 from mmc_viz.attacks.spsa import spsa as spsa
 from mmc_viz.attacks.square import square as square
 from mmc_viz.attacks.transfer import transfer as transfer

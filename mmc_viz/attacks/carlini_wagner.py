@@ -11,6 +11,7 @@ fooled, then bisected. For `cw` and a linear model the right one is twice the di
 boundary.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -23,6 +24,7 @@ from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column
 
 Numbers = Float[Tensor, " batch"]
 
+K = 4
 _EDGE = 1e-3  # of the way to the ends of the box at which tanh would need an infinite variable
 _RULES = ("en", "l1")
 
@@ -237,6 +239,7 @@ def _tanh_descent(
     variables = torch.atanh((1 - _EDGE) * (2 * hunt.images - 1))
     first, second = torch.zeros_like(variables), torch.zeros_like(variables)
     ever = torch.zeros_like(constants, dtype=torch.bool)
+    rates = (K * hunt.sizes / hunt.images[0].numel() ** 0.5).clamp_max(lr)
     active = torch.arange(len(constants), device=constants.device)
     for step in range(steps + 1):
         last = step == steps
@@ -255,7 +258,8 @@ def _tanh_descent(
         first[active] = mean = 0.9 * first[active] + 0.1 * gradient
         second[active] = spread = 0.999 * second[active] + 0.001 * gradient.square()
         mean, spread = mean / (1 - 0.9 ** (step + 1)), spread / (1 - 0.999 ** (step + 1))
-        variables[active] -= lr * mean / (spread.sqrt() + 1e-8)
+        pace = 0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2
+        variables[active] -= column(rates[active]) * pace * mean / (spread.sqrt() + 1e-8)
         if patience is not None:
             active = active[~patience.lost(step, active, losses)]
     return ever

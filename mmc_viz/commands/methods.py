@@ -27,9 +27,10 @@ OPTIONS = (
 L2_ALONE = ("cw", "ead", "ddn")
 #: What `all` runs differently, so that a few hundred images take minutes.
 IN_ALL: dict[str, dict[str, Any]] = {
-    "cw": {"search_steps": 5, "steps": 100},
-    "ead": {"search_steps": 5, "steps": 100},
-    "spsa": {"samples": 64},
+    "cw": {"search_steps": 4, "steps": 60},
+    "ead": {"search_steps": 4, "steps": 60},
+    "fmn": {"steps": 60},
+    "spsa": {"samples": 32},
 }
 #: Sizes of transforms, where none is asked for those of the paper's authors.
 SIZES = {"sigma": 0.05, "degrees": 30.0, "translation": 0}

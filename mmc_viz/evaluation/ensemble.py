@@ -19,13 +19,18 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmc_viz import tables
-from mmc_viz.attacks import apgd, frozen, square
+from mmc_viz.attacks import MINIMAL_NORM, apgd, fmn, frozen, square
 from mmc_viz.attacks.balls import BALLS
-from mmc_viz.attacks.checks import check_eps, check_images, check_labels, check_norm
-from mmc_viz.attacks.fast_minimum_norm import fmn
+from mmc_viz.attacks.checks import (
+    check_classes,
+    check_eps,
+    check_images,
+    check_labels,
+    check_norm,
+)
 from mmc_viz.attacks.published import PARTS, autoattack, load_published, usable_parts
 from mmc_viz.evaluation.intervals import wilson_interval
-from mmc_viz.evaluation.judging import zero_gradient
+from mmc_viz.evaluation.judging import has_gradient, zero_gradient
 from mmc_viz.networks import outputs
 
 #: What `broken_by` says of an image on which the model errs without any attack.
@@ -71,7 +76,8 @@ class WorstCase:
     norm, budget : str
         In which `eps` is measured, and the name of the ensemble.
     left_out : list[str]
-        Attacks that are not defined for so few classes.
+        Attacks that could not be run: those that are not defined for so few classes, and those
+        that need a gradient where the model cuts it off.
     """
 
     robust: Bool[Tensor, " batch"]
@@ -182,16 +188,16 @@ def worst_case(
     check_eps(eps, images, norm)
     if len(images) == 0:
         raise ValueError("`images` must hold at least one image; got none.")
-    ensemble, left_out = dict(BUDGETS[budget]), []
+    ensemble = dict(BUDGETS[budget])
+    if budget == "thorough":
+        load_published()
+        ensemble |= {f"autoattack {part}": partial(autoattack, parts=(part,)) for part in PARTS}
     with frozen(model, images) as view:
         logits, _ = outputs(view.exact, images)
-        if budget == "thorough":
-            load_published()
-            usable = usable_parts(logits.shape[1])
-            ensemble |= {
-                f"autoattack {part}": partial(autoattack, parts=(part,)) for part in usable
-            }
-            left_out = [f"autoattack {part}" for part in PARTS if part not in usable]
+        check_classes("labels", labels, logits.shape[1])
+        left_out = _not_usable(ensemble, logits.shape[1], has_gradient(view, images))
+        for name in left_out:
+            del ensemble[name]
         alive = logits.argmax(dim=1) == labels
         broken_by: list[str | None] = [None if right else CLEAN for right in alive.tolist()]
         seconds = {}
@@ -211,9 +217,19 @@ def worst_case(
     return WorstCase(alive.cpu(), broken_by, seconds, flat, eps, norm, budget, left_out)
 
 
+def _not_usable(
+    ensemble: dict[str, Callable[..., Tensor]], num_classes: int, differentiable: bool
+) -> list[str]:
+    """Attacks of an ensemble that make no sense for so few classes, or without a gradient."""
+    undefined = {f"autoattack {part}" for part in set(PARTS) - set(usable_parts(num_classes))}
+    return [
+        name for name in ensemble if name in undefined or not (differentiable or "square" in name)
+    ]
+
+
 def _fooled(view, attack, images, labels, eps, norm, generator) -> Bool[Tensor, " batch"]:
     """Which of the images an attack fools within the budget."""
-    budgets = {} if attack.func is fmn else {"eps": eps}
+    budgets = {} if attack.func in MINIMAL_NORM.values() else {"eps": eps}
     found = attack(view, images, labels, norm=norm, generator=generator, **budgets)
     # Float32 may end a rounding error beyond the ball; what lies farther out is no success.
     within = BALLS[norm].length(found - images) <= eps * (1 + 1e-6) + 1e-7

@@ -98,3 +98,12 @@ def zero_gradient(
             else:  # the model cuts every gradient off
                 flat.append(torch.ones(len(part), dtype=torch.bool, device=images.device))
     return torch.cat(flat).cpu()
+
+
+def has_gradient(model: nn.Module, images: Float[Tensor, "batch channels height width"]) -> bool:
+    """Whether logits depend on images in a way that autograd can follow, be it with a slope of 0.
+
+    A model that leaves torch on the way, or detaches what it computes, cuts the gradient off.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), frozen(model, images) as view:
+        return view.exact(images[:1].detach().clone().requires_grad_()).requires_grad
