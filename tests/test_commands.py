@@ -224,6 +224,21 @@ def test_a_preset_is_an_attack_with_all_its_settings(name):
         assert method.settings[key] == value
     with pytest.raises(ValueError, match=f"`--objective` is no setting of {name}"):
         choose(name, {"objective": "margin"})
+    if method.kind == "transform":
+        with pytest.raises(ValueError, match=f"`--eps` is no setting of {name}"):
+            choose(name, {"eps": 0.1})
+    else:
+        assert choose(name, {"eps": 0.1})[0].settings == method.settings | {"eps": 0.1}
+
+
+def test_a_preset_is_run_as_it_stands(evaluate, some):
+    words = ["--attack", "authors_code_pgd10_targeted", "--eps", 0.25, "--seed", 6, "--limit", 20]
+    found, _ = evaluate("digits-sce", *words)
+    model = load_model("digits-sce")
+    attack = partial(PRESETS["authors_code_pgd10_targeted"].attack, eps=0.25)
+    attacked = attack(model, *some[1:], generator=source(6))
+    robust = correct(model, *some[1:]) & correct(model, attacked, some[2])
+    assert found["correct"] == int(robust.sum()) < 20 and found["steps"] == 10
 
 
 # --- all attacks --------------------------------------------------------------------------------

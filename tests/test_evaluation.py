@@ -183,11 +183,11 @@ def test_zero_gradients_are_found_where_softmax_saturates():
     class Scaled(torch.nn.Module):
         def forward(self, images):
             pixel = images[:, 0, 0, 0]
-            return torch.stack([200 * pixel, torch.zeros_like(pixel)], dim=1)
+            return torch.stack([100 * pixel, -100 * pixel], dim=1)
 
     images = torch.linspace(0, 1, 11)[:, None, None, None]
     labels = torch.zeros(11, dtype=torch.int64)
-    # In float32 exp(-t) is exactly 0 beyond t of about 104, which is pixel 0.52 here.
+    # In float32 exp(-t) is exactly 0 beyond a lead t of about 104, which is pixel 0.52 here.
     expected = images[:, 0, 0, 0] > 0.53
     assert torch.equal(zero_gradient(Scaled(), images, labels), expected)
     for objective in ("margin", "cross_entropy_float64"):
@@ -270,8 +270,8 @@ def test_the_worst_case_of_a_linear_model_is_exact(linear, norm):
     assert 0 <= result.low <= result.accuracy <= result.high <= 1
 
 
-def test_a_larger_budget_never_leaves_more(linear):
-    model, data = load_model("digits-sce"), load_dataset("digits", limit=40)
+def test_a_larger_budget_never_leaves_more():
+    model, data = load_model("digits-sce"), load_dataset("digits", limit=20)
     images, labels = data.inputs(), data.labels
     quick, standard = (
         worst_case(model, images, labels, eps=0.08, budget=budget)
@@ -284,7 +284,7 @@ def test_a_larger_budget_never_leaves_more(linear):
 
 
 def test_the_worst_case_is_no_larger_than_any_attack_of_its_own():
-    model, data = load_model("digits-mmc"), load_dataset("digits", limit=40)
+    model, data = load_model("digits-mmc"), load_dataset("digits", limit=20)
     images, labels = data.inputs(), data.labels
     worst = worst_case(model, images, labels, eps=0.1, budget="quick")
     for objective in OBJECTIVES:
@@ -425,7 +425,9 @@ def test_evading_stays_in_the_ball_and_only_ever_gets_surer(linear):
     assert fooled.any() and (model(found).argmax(dim=1) != labels)[fooled].all()
     before, after = (model(x).scatter(1, labels[:, None], -torch.inf) for x in (first, found))
     assert (after.amax(dim=1) >= before.amax(dim=1))[fooled].all()
-    # For a linear model the largest wrong logit within the ball is known.
-    weight = model.weight.detach()
-    top = before + 0.1 * weight.abs().sum(dim=1)  # a bound, for images well within the box
-    assert (after.amax(dim=1) <= top.amax(dim=1) + 1e-4).all()
+    # For a linear model, amid the box, the largest logit of a class within the ball is known; of
+    # the class that it is led to, the attack reaches that.
+    best = model(images).detach() + 0.1 * model.weight.detach().abs().sum(dim=1)
+    reached, rival = after.max(dim=1)
+    ratio = reached / best.gather(1, rival[:, None])[:, 0]
+    assert (ratio[fooled] > 0.98).all() and (ratio < 1 + 1e-4).all()

@@ -24,7 +24,9 @@ from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column
 
 Numbers = Float[Tensor, " batch"]
 
-K = 4
+K = 2
+R = 2
+F = 4
 _EDGE = 1e-3  # of the way to the ends of the box at which tanh would need an infinite variable
 _RULES = ("en", "l1")
 
@@ -37,8 +39,8 @@ def cw(
     steps: int = 200,
     norm: str = "l2",
     search_steps: int = 6,
-    initial_const: float | int = 1.0,
-    lr: float | int = 0.05,
+    initial_const: float | int | None = None,
+    lr: float | int = 0.1,
     confidence: float | int = 0.0,
     abort_early: bool = True,
     targets: Int[Tensor, " batch"] | None = None,
@@ -111,7 +113,7 @@ def ead(
     beta: float | int = 0.01,
     decision_rule: str = "en",
     search_steps: int = 6,
-    initial_const: float | int = 1.0,
+    initial_const: float | int | None = None,
     lr: float | int = 0.01,
     confidence: float | int = 0.0,
     targets: Int[Tensor, " batch"] | None = None,
@@ -185,9 +187,9 @@ def ead(
 class Constants:
     """The constant $c$ of each image, and between which values it is searched."""
 
-    def __init__(self, initial: float | int, like: Numbers):
-        self.values = torch.full_like(like, initial)
-        self.low, self.high = torch.zeros_like(like), torch.full_like(like, torch.inf)
+    def __init__(self, initial: Numbers):
+        self.values = initial
+        self.low, self.high = torch.zeros_like(initial), torch.full_like(initial, torch.inf)
 
     def update(self, reached: Bool[Tensor, " batch"]) -> None:
         """Lower the constants with which the image was fooled, raise the others."""
@@ -215,12 +217,15 @@ class Patience:
 def _search(
     descend: Callable[[Hunt, Numbers, Callable | None], Bool[Tensor, " batch"]],
     search_steps: int,
-    initial_const: float | int,
+    initial_const: float | int | None,
 ) -> Callable[[Hunt, Callable | None], None]:
     """Descend again and again, each time with better constants."""
 
     def search(hunt: Hunt, record: Callable | None) -> None:
-        constants = Constants(initial_const, hunt.sizes)
+        first = F * hunt.estimates()
+        if initial_const is not None:
+            first = torch.full_like(first, initial_const)
+        constants = Constants(first)
         for _ in range(search_steps):
             constants.update(descend(hunt, constants.values, record))
 
@@ -239,7 +244,7 @@ def _tanh_descent(
     variables = torch.atanh((1 - _EDGE) * (2 * hunt.images - 1))
     first, second = torch.zeros_like(variables), torch.zeros_like(variables)
     ever = torch.zeros_like(constants, dtype=torch.bool)
-    rates = (K * hunt.sizes / hunt.images[0].numel() ** 0.5).clamp_max(lr)
+    rates = (K * hunt.sizes.minimum(R * constants) / hunt.images[0].numel() ** 0.5).clamp_max(lr)
     active = torch.arange(len(constants), device=constants.device)
     for step in range(steps + 1):
         last = step == steps
@@ -301,13 +306,14 @@ def _shrinking_descent(
 def _check(
     steps: int,
     search_steps: int,
-    initial_const: float | int,
+    initial_const: float | int | None,
     lr: float | int,
     confidence: float | int,
 ) -> None:
     check_count("steps", steps, 1)
     check_count("search_steps", search_steps, 1)
-    check_positive("initial_const", initial_const)
+    if initial_const is not None:
+        check_positive("initial_const", initial_const)
     check_positive("lr", lr)
     if not 0 <= confidence < float("inf"):
         raise ValueError(f"`confidence` must be finite and at least 0; got {confidence}.")

@@ -203,8 +203,9 @@ def pgd(
         seeded 0.
     trace : callable, optional
         Called as `trace(step, images, logits, loss)` at every iterate, from step 0, the start, to
-        step `steps`, anew for each restart. The tensors cover all images; an image keeps its values
-        from the step on which it is fooled. The work is then done in one batch.
+        step `steps`, anew for each restart and for each rival of `targeted_margin`. The tensors
+        cover all images; an image keeps its values from the step on which it is fooled. The work is
+        then done in one batch.
     batch_size : int
         How many images are worked on at once. It changes memory and speed, not the starts.
     progress : bool

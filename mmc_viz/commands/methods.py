@@ -109,9 +109,8 @@ def choose(name: str, options: dict[str, Any]) -> list[Method]:
         return [_worst_case(given)]
     if name in PRESETS:
         attack = PRESETS[name].attack
-        fixed = _fixed_settings(attack)
-        _refuse_foreign(name, given, ["eps"] if "eps" not in fixed and not _moves(attack) else [])
-        return [_method(name, attack, given.get("eps", fixed.get("eps", DEFAULT_EPS)))]
+        _refuse_foreign(name, given, [] if _moves(attack) else ["eps"])
+        return [_method(name, attack, given.get("eps", attack.keywords.get("eps", DEFAULT_EPS)))]
     if name != "all":
         _refuse_foreign(name, given, _options_of(attacks[name]))
         return [_attack(name, attacks[name], given)]
@@ -205,16 +204,13 @@ def _refuse_foreign(name: str, given: dict[str, Any], known: Any) -> None:
         )
 
 
-def _settings(attack: Callable) -> dict[str, Any]:
+def _settings(attack: partial) -> dict[str, Any]:
     """Every setting that has a plain value, norm and objective first."""
+    defaults = {n: p.default for n, p in inspect.signature(attack).parameters.items()}
     values = {
-        name: parameter.default
-        for name, parameter in inspect.signature(attack).parameters.items()
-        if name not in _MACHINERY and isinstance(parameter.default, str | int | float)
+        name: value
+        for name, value in (defaults | attack.keywords).items()
+        if name not in _MACHINERY and isinstance(value, str | int | float)
     }
     first = {name: values[name] for name in ("norm", "objective") if name in values}
     return first | values
-
-
-def _fixed_settings(attack: Callable) -> dict[str, Any]:
-    return attack.keywords if isinstance(attack, partial) else {}
