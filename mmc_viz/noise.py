@@ -21,7 +21,8 @@ def bits(*keys: int | Int[Tensor, "..."]) -> Int[Tensor, "..."]:
     ----------
     *keys : int or Int[Tensor, "..."]
         At least two numbers, or tensors that can be broadcast together; of each the lowest 32 bits
-        count. At least one is a tensor.
+        count. At least one is a tensor. The first two are merely xor-ed before they are mixed, so
+        keys (0, 1) and (1, 0) give the same numbers.
     """
     mixed, *rest = keys
     for key in rest:

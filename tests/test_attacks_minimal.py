@@ -1,6 +1,7 @@
 import copy
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from conftest import Linear
@@ -38,6 +39,16 @@ def untrained():
     return model.eval(), images, model(images).argmax(dim=1)
 
 
+@pytest.fixture
+def uneven(linear):
+    """A linear model whose classes differ in slope: the leading rival is often not the nearest."""
+    model, images, _ = linear
+    with torch.no_grad():
+        weight = model.weight * torch.tensor([0.3, 0.6, 1.0, 1.7, 3.0])[:, None]
+        model = Linear(weight, -(weight @ images.flatten(1).mean(dim=0)))
+        return model, images, model(images).argmax(dim=1)
+
+
 def two_classes():
     """A linear model of two classes, for which all is known, and images anywhere in the box."""
     generator = torch.Generator().manual_seed(3)
@@ -62,11 +73,12 @@ def distances(model, images, labels, found, norm):
 # --- strength -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("which", ["linear", "uneven"])
 @pytest.mark.parametrize(("attack", "norm"), EXACT)
 def test_the_nearest_adversarial_point_of_a_linear_model_is_found_to_one_percent(
-    linear, attack, norm
+    request, attack, norm, which
 ):
-    model, images, labels = linear
+    model, images, labels = request.getfixturevalue(which)
     nearest = model.distance(images, labels, norm).detach()
     ratio = distances(model, images, labels, attack(model, images, labels, norm=norm), norm)
     ratio /= nearest
@@ -74,9 +86,9 @@ def test_the_nearest_adversarial_point_of_a_linear_model_is_found_to_one_percent
     assert ratio.min() > 1 - 1e-3  # nothing is nearer than the nearest, but for rounding
 
 
-def test_in_the_linear_model_the_nearest_class_is_not_always_the_leading_one(linear):
+def test_in_the_uneven_model_the_leading_class_is_often_not_the_nearest(uneven):
     """Else the test above would not show what it is meant to."""
-    model, images, labels = linear
+    model, images, labels = uneven
     with torch.no_grad():
         logits = model(images)
     gaps = logits.gather(1, labels[:, None]) - logits
@@ -84,7 +96,7 @@ def test_in_the_linear_model_the_nearest_class_is_not_always_the_leading_one(lin
     own = torch.nn.functional.one_hot(labels, 5).bool()
     leading = gaps.masked_fill(own, torch.inf).argmin(dim=1)
     nearest = (gaps / slopes).masked_fill(own, torch.inf).argmin(dim=1)
-    assert (leading != nearest).sum() >= 3
+    assert (leading != nearest).sum() >= 5
 
 
 @pytest.mark.parametrize(("attack", "norm"), EXACT)
@@ -114,7 +126,7 @@ def test_where_the_box_stands_in_the_way_the_nearest_point_of_the_box_is_found(a
 @pytest.mark.parametrize(("attack", "norm"), [(fmn, "linf"), (fmn, "l2"), (ddn, "l2"), (cw, "l2")])
 def test_targets_are_reached_at_the_distance_that_two_half_spaces_allow(linear, attack, norm):
     """The nearest point of a class of a linear model, by a solver that knows nothing of ours."""
-    from scipy.optimize import minimize
+    from scipy.optimize import linprog, minimize
 
     model, images, labels = (value[:6] if torch.is_tensor(value) else value for value in linear)
     targets = (labels + 1) % 5
@@ -128,7 +140,7 @@ def test_targets_are_reached_at_the_distance_that_two_half_spaces_allow(linear, 
         if norm == "l2":
             best = minimize(
                 lambda d: d @ d,
-                torch.zeros(36).numpy(),
+                np.zeros(36),
                 jac=lambda d: 2 * d,
                 constraints={
                     "type": "ineq",
@@ -139,11 +151,7 @@ def test_targets_are_reached_at_the_distance_that_two_half_spaces_allow(linear, 
             )
             nearest.append(best.fun**0.5)
         else:
-            from scipy.optimize import linprog
-
             # Variables are the change and its bound.
-            import numpy as np
-
             identity, ones = np.eye(36), np.ones((36, 1))
             above = np.block([[-normals, np.zeros((4, 1))], [identity, -ones], [-identity, -ones]])
             right = np.concatenate([offsets, np.zeros(72)])
@@ -154,7 +162,7 @@ def test_targets_are_reached_at_the_distance_that_two_half_spaces_allow(linear, 
     with torch.no_grad():
         assert torch.equal(model(found).argmax(dim=1), targets)
     ratio = LENGTHS[norm](found - images) / torch.tensor(nearest)
-    assert ratio.max() < 1.02 and ratio.min() > 1 - 1e-3
+    assert ratio.median() < 1.01 and ratio.max() < 1.03 and ratio.min() > 1 - 1e-3
 
 
 def test_ead_reaches_targets_and_finds_a_shorter_elastic_net_than_cw(linear):
@@ -177,7 +185,7 @@ def test_ead_reaches_targets_and_finds_a_shorter_elastic_net_than_cw(linear):
 
 
 def test_ead_solves_the_elastic_net_of_a_linear_model():
-    r"""On two classes the optimum is a soft threshold of the row, $\max(\lambda |w| - \beta, 0)$."""
+    r"""With two classes the optimum is a soft threshold, $\max(\lambda |w| - \beta, 0) / 2$."""
     model, images, labels, row = two_classes()
     images = 0.5 + (images - 0.5) / 20
     with torch.no_grad():
@@ -242,7 +250,7 @@ def test_more_starts_and_steps_never_find_less(untrained, norm):
     assert few.isfinite().all()
     # Bisection may leave a nearer point a hair farther out.
     assert (size(steps=30, starts=4) <= few * 1.05).all()
-    assert size(steps=30, starts=4).mean() <= few.mean()
+    assert size(steps=30, starts=4).mean() <= few.mean() * 1.001
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -270,7 +278,6 @@ def test_the_boundary_of_a_linear_function_is_met_where_a_bisection_meets_it(nor
     points[:10] = points[:10].round()
     slopes = torch.randn(40, 1, 3, 4, generator=generator).double()
     slopes[20:] *= torch.rand(20, 1, 3, 4, generator=generator) > 0.5
-    highest = (slopes.clamp_min(0) * (1 - points) - slopes.clamp_max(0) * -points).flatten(1)
     highest = (slopes * ((slopes > 0).double() - points)).flatten(1).sum(dim=1)
     gaps = highest * torch.linspace(0, 0.99, 40).double()
     ball = BALLS[norm]
@@ -350,13 +357,16 @@ def test_results_do_not_depend_on_the_batch(linear, attack):
 def test_the_same_generator_gives_the_same_images_and_the_default_is_seed_zero(untrained):
     model, images, labels = untrained
 
-    def attack(seed):
+    def iterates(seed):
+        seen = []
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        return fmn(model, images, labels, steps=10, generator=generator)
+        trace = lambda step, points, *_: seen.append(points)  # noqa: E731
+        fmn(model, images, labels, steps=5, generator=generator, trace=trace)
+        return torch.stack(seen)
 
-    assert torch.equal(attack(7), attack(7))
-    assert torch.equal(attack(None), attack(0))
-    assert not torch.equal(attack(7), attack(8))
+    assert torch.equal(iterates(7), iterates(7))
+    assert torch.equal(iterates(None), iterates(0))
+    assert not torch.equal(iterates(7), iterates(8))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

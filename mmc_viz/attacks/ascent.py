@@ -191,7 +191,7 @@ def ascend(
             logits = view.fast(point.clone())  # a copy: some models write into what they are given
             value = goal.value(logits)
             check_value(value, logits)
-            gradient = None if last else torch.autograd.grad(value.sum(), point)[0].nan_to_num_()
+            gradient = None if last else torch.autograd.grad(value.sum(), point)[0].nan_to_num()
         point, logits, value = point.detach(), logits.detach(), value.detach()
         done = confirmed(view, goal, point, logits)
         fooled[active] = done

@@ -7,8 +7,8 @@ $$\lVert \delta \rVert_2^2 + \beta \lVert \delta \rVert_1 + c \, \max(-m(x_0 + \
 
 `cw` with $\beta = 0$. With a small constant $c$ it does not pay to fool the model, with a large one
 it does not pay to stay near. So $c$ is searched for each image: raised tenfold until the image is
-fooled, then bisected. For `cw` and a linear model the right one is twice the distance to the
-boundary.
+fooled, then bisected. For `cw` and a linear model the smallest that does is twice the distance to
+the boundary, and the point it leads to is the nearest of all.
 """
 
 import math
@@ -24,9 +24,6 @@ from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column
 
 Numbers = Float[Tensor, " batch"]
 
-K = 2
-R = 2
-F = 4
 _EDGE = 1e-3  # of the way to the ends of the box at which tanh would need an infinite variable
 _RULES = ("en", "l1")
 
@@ -59,10 +56,12 @@ def cw(
         Gradients taken of each image for each constant, at most.
     search_steps : int
         How many constants are tried for each image.
-    initial_const : float
+    initial_const : float, optional
         The first of them. It weighs the lead in pixels, so it suits models of any logit scale.
+        None: four times the distance to the boundary, if the model is linear.
     lr : float
-        Step of Adam, in the unit of $w$.
+        First step of Adam, in the unit of $w$. It is shorter for an image whose boundary is so near
+        that it would be missed, and falls to a hundredth.
     confidence : float
         Margin, in logits, that an image must have to count as fooled, at least 0.
     abort_early : bool
@@ -73,9 +72,10 @@ def cw(
     -----
     The other arguments are those of `fmn`; nothing is random here, so `generator` is not used. The
     trace is called at each step of each constant, with minus what is minimised as its `loss`.
-    The authors' settings are `steps=1000, search_steps=9, initial_const=0.01, lr=5e-3`. Three
-    things differ: their constant weighs the margin in logits; they look whether the loss of the
-    whole batch still falls; and they do not draw the result towards the image.
+    The authors' settings are `steps=1000, search_steps=9, initial_const=0.01, lr=5e-3`. Four
+    things differ: their constant weighs the margin in logits; their steps do not get shorter; they
+    look whether the loss of the whole batch still falls; and they do not draw the result towards
+    the image.
 
     References
     ----------
@@ -222,7 +222,7 @@ def _search(
     """Descend again and again, each time with better constants."""
 
     def search(hunt: Hunt, record: Callable | None) -> None:
-        first = F * hunt.estimates()
+        first = 4 * hunt.estimates()
         if initial_const is not None:
             first = torch.full_like(first, initial_const)
         constants = Constants(first)
@@ -244,7 +244,10 @@ def _tanh_descent(
     variables = torch.atanh((1 - _EDGE) * (2 * hunt.images - 1))
     first, second = torch.zeros_like(variables), torch.zeros_like(variables)
     ever = torch.zeros_like(constants, dtype=torch.bool)
-    rates = (K * hunt.sizes.minimum(R * constants) / hunt.images[0].numel() ** 0.5).clamp_max(lr)
+    # A step changes each pixel by up to half its rate. So the first are about as long, in l2, as
+    # the closest point so far is far or, before there is one, as the constant makes believe.
+    reach = hunt.sizes.minimum(2 * constants)
+    rates = (2 * reach / math.sqrt(math.prod(hunt.images.shape[1:]))).clamp_max(lr)
     active = torch.arange(len(constants), device=constants.device)
     for step in range(steps + 1):
         last = step == steps
@@ -263,8 +266,10 @@ def _tanh_descent(
         first[active] = mean = 0.9 * first[active] + 0.1 * gradient
         second[active] = spread = 0.999 * second[active] + 0.001 * gradient.square()
         mean, spread = mean / (1 - 0.9 ** (step + 1)), spread / (1 - 0.999 ** (step + 1))
-        pace = 0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2
-        variables[active] -= column(rates[active]) * pace * mean / (spread.sqrt() + 1e-8)
+        share = (1 + math.cos(math.pi * step / steps)) / 2
+        variables[active] -= (
+            column(rates[active]) * (0.01 + 0.99 * share) * mean / (spread.sqrt() + 1e-8)
+        )
         if patience is not None:
             active = active[~patience.lost(step, active, losses)]
     return ever

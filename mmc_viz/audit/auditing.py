@@ -165,27 +165,59 @@ def _share(robust: Bool[Tensor, " batch"]) -> float:
     return robust.double().mean().item()
 
 
+@dataclass(frozen=True)
+class _Comparison:
+    """How many images one attack fools and the other does not, among all."""
+
+    wins: int
+    losses: int
+    total: int
+
+    @property
+    def p(self) -> float:
+        """Probability of such a lead by chance."""
+        return sign_test(self.wins, self.losses)
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the lead is large enough to matter."""
+        return self.wins - self.losses > _OPTIMISTIC * self.total
+
+    @property
+    def proven(self) -> bool:
+        """Whether it matters and is no accident."""
+        return self.ahead and self.p < _CHANCE
+
+
+def _against(claim: Bool[Tensor, " batch"], attack: Bool[Tensor, " batch"]) -> _Comparison:
+    """Compare what withstands a claim's attack with what withstands another."""
+    return _Comparison(int((claim & ~attack).sum()), int((~claim & attack).sum()), len(attack))
+
+
 def _answer(question: Question, robust: dict[str, Bool[Tensor, " batch"]], claim: _Claim) -> Check:
     """Hold the strongest attack of a question against the claim."""
     name, strongest = min(robust.items(), key=lambda item: int(item[1].sum()))
     total = len(strongest)
     if claim.robust is None:
-        only_attack, only_claim = max(0, claim.count - int(strongest.sum())), 0
+        lead = _Comparison(max(0, claim.count - int(strongest.sum())), 0, total)
     else:
-        only_attack = int((claim.robust & ~strongest).sum())
-        only_claim = 0 if question.joined else int((~claim.robust & strongest).sum())
-    p = sign_test(only_attack, only_claim)
-    optimistic = only_attack - only_claim > _OPTIMISTIC * total
+        lead = _against(claim.robust, claim.robust & strongest if question.joined else strongest)
     listed = ", ".join(f"{attack} {_share(mask):.1%}" for attack, mask in robust.items())
     evidence = f"left by {listed}; claimed {claim.count / total:.1%}"
-    if only_attack or only_claim:
-        evidence += f"; only {name} fools {only_attack}"
-        if not question.joined and claim.robust is not None:
-            evidence += f", only the claim's attack {only_claim}"
-        evidence += f" (p = {p:.2g})"
-    if optimistic and p < _CHANCE:
-        return Check(question.name, FAIL, evidence, question.failed)
-    return Check(question.name, PASS, evidence, _UNCLEAR if optimistic else question.passed)
+    if lead.wins or lead.losses:
+        evidence += f"; only {name} fools {lead.wins}"
+        if lead.losses:
+            evidence += f", only the claim's attack {lead.losses}"
+        evidence += f" (p = {lead.p:.2g})"
+    if not lead.ahead:
+        return Check(question.name, PASS, evidence, question.passed)
+    if not lead.proven:
+        return Check(question.name, PASS, evidence, _UNCLEAR)
+    if question.levelled is not None:
+        *_, before, last = robust.values()
+        if not _against(before, last).proven:
+            return Check(question.name, PASS, evidence, question.levelled)
+    return Check(question.name, FAIL, evidence, question.failed)
 
 
 def sign_test(wins: int, losses: int) -> float:
@@ -211,10 +243,8 @@ def _unbounded(subject: Subject, claim) -> Check:
             budget="quick",
             seed=subject.seed,
         ).robust
-    left = int(robust.sum())
-    total = len(subject.images)
-    optimistic = left > _OPTIMISTIC * total and sign_test(left, 0) < _CHANCE
-    evidence = f"{attack} leaves {left / total:.1%} when every image is allowed"
+    optimistic = _Comparison(int(robust.sum()), 0, len(robust)).proven
+    evidence = f"{attack} leaves {_share(robust):.1%} when every image is allowed"
     if optimistic:
         sentence = (
             "An attacker who may turn an image into any other still fails: so what is measured is "

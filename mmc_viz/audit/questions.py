@@ -80,6 +80,10 @@ class Question:
         has missed, not which of the two attacks is better.
     passed, failed : str
         What each answer means, in a sentence.
+    levelled : str, optional
+        Of a question whose attacks are one attack with more and more work: what it means if the
+        claim is beaten, but the last attack does no better than the one before. The claim fails
+        only if that does.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Question:
     joined: bool
     passed: str
     failed: str
+    levelled: str | None = None
 
 
 def usual_practice(
@@ -107,7 +112,11 @@ def _precision(subject: Subject) -> dict[str, Bool[Tensor, " batch"]]:
 
 
 def _more(subject: Subject) -> dict[str, Bool[Tensor, " batch"]]:
-    return {"100 steps, 5 starts": usual_practice(subject, steps=100, restarts=5)}
+    efforts = ((40, 2), (100, 5))
+    return {
+        f"{steps} steps, {restarts} starts": usual_practice(subject, steps=steps, restarts=restarts)
+        for steps, restarts in efforts
+    }
 
 
 def _single_step(subject: Subject) -> dict[str, Bool[Tensor, " batch"]]:
@@ -196,9 +205,11 @@ QUESTIONS = (
         "more steps and starts",
         _more,
         joined=True,
-        passed="Ten times the work with the usual attack finds hardly more: it had converged.",
-        failed="More work with the same attack goes on fooling images: the claim was measured "
-        "before the attack had converged.",
+        passed="Many times the work with the usual attack finds hardly more: it had converged.",
+        failed="More work with the same attack fools more images, and still more work still more: "
+        "the attack does not converge, and no number it gives can be trusted.",
+        levelled="More work with the same attack fools some more images, still more work hardly "
+        "any: the claim was a little optimistic, but nothing hides behind it.",
     ),
     Question(
         "transferred attack",

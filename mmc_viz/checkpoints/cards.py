@@ -136,7 +136,19 @@ def record_measurement(name: str | Path, result: dict[str, Any]) -> None:
     result : dict
         Plain values. Settings are all but the outcome: what was correct, and in what time.
     """
-    outcome = {"model", "correct", "accuracy", "clean_accuracy", "low", "high", "seconds"}
+    outcome = {
+        "model",
+        "correct",
+        "accuracy",
+        "clean_accuracy",
+        "mean_accuracy",
+        "low",
+        "high",
+        "zero_gradient",
+        "median_distance",
+        "broken_by",
+        "seconds",
+    }
 
     def settings(entry: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in entry.items() if key not in outcome}

@@ -41,5 +41,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _robust(entry: dict) -> str:
     """Say in a few words what was measured; a card from elsewhere may hold less than ours."""
-    words = [str(entry[key]) for key in ("attack", "norm", "objective") if key in entry]
-    return f"{' '.join(words)} {entry.get('eps', '?')}: {entry.get('accuracy', float('nan')):.1%}"
+    words = [str(entry[key]) for key in ("attack", "norm", "objective", "budget") if key in entry]
+    size = next((entry[key] for key in ("eps", "sigma", "degrees") if key in entry), "?")
+    return f"{' '.join(words)} {size}: {entry.get('accuracy', float('nan')):.1%}"
