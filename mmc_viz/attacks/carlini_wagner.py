@@ -35,7 +35,7 @@ def cw(
     *,
     steps: int = 200,
     norm: str = "l2",
-    search_steps: int = 6,
+    search_steps: int = 9,
     initial_const: float | int | None = None,
     lr: float | int = 0.1,
     confidence: float | int = 0.0,
@@ -247,7 +247,8 @@ def _tanh_descent(
     # A step changes each pixel by up to half its rate. So the first are about as long, in l2, as
     # the closest point so far is far or, before there is one, as the constant makes believe.
     reach = hunt.sizes.minimum(2 * constants)
-    rates = (2 * reach / math.sqrt(math.prod(hunt.images.shape[1:]))).clamp_max(lr)
+    longest = (2 * reach / math.sqrt(math.prod(hunt.images.shape[1:]))).clamp_max(lr)
+    rates = longest.clone()
     active = torch.arange(len(constants), device=constants.device)
     for step in range(steps + 1):
         last = step == steps
@@ -271,7 +272,9 @@ def _tanh_descent(
             column(rates[active]) * (0.01 + 0.99 * share) * mean / (spread.sqrt() + 1e-8)
         )
         if patience is not None:
-            active = active[~patience.lost(step, active, losses)]
+            # A loss that does not fall may be one that is stepped over: shorter steps come first.
+            rates[active[patience.lost(step, active, losses)]] /= 4
+            active = active[rates[active] > longest[active] / 64]
     return ever
 
 

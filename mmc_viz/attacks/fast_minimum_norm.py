@@ -43,7 +43,7 @@ def fmn(
     steps: int = 100,
     norm: str = "linf",
     starts: int = 3,
-    step_size: float | int = 1.0,
+    step_size: float | int = 2.0,
     gamma: float | int = 0.05,
     targets: Int[Tensor, " batch"] | None = None,
     generator: torch.Generator | None = None,
@@ -74,8 +74,8 @@ def fmn(
     starts : int
         The first is the published attack.
     step_size : float
-        Length of the first step in l2, whatever the norm, in the unit of the images. It falls to a
-        hundredth.
+        Length of the first step in l2, whatever the norm, in the unit of the images; at most the
+        width of the ball. It falls to a hundredth.
     gamma : float
         By which part the budget changes at first, in (0, 1). It falls to a thousandth.
     targets : Int[Tensor, "batch"], optional
@@ -108,6 +108,7 @@ def fmn(
     Notes
     -----
     Published with the margin in logits; here it is in pixels, as `mmc_viz.attacks.minimal` says.
+    Published with a first step of 1 however small the ball, and without further starts.
 
     References
     ----------
@@ -173,7 +174,7 @@ def ddn(
     *,
     steps: int = 100,
     norm: str = "l2",
-    step_size: float | int = 1.0,
+    step_size: float | int = 2.0,
     gamma: float | int = 0.05,
     targets: Int[Tensor, " batch"] | None = None,
     generator: torch.Generator | None = None,
@@ -275,8 +276,10 @@ def _follow(
         slope = dual_length(gradient, hunt.norm).clamp_min(_TINY)
         estimate = (length - lead / slope).clamp(0, point[:1].numel())
         eps[active] = budget(parts(share), eps[active], best[active], reached, estimate)
-        ahead = BALLS["l2"].steepest(gradient) * (step_size * (0.01 + 0.99 * share))
-        moved = place(point + ahead, images, eps[active]).clamp(0, 1)
+        # A step longer than the ball is wide would only throw the iterate from side to side.
+        ahead = (2 * hunt.in_l2(eps[active])).clamp_max(step_size) * (0.01 + 0.99 * share)
+        moved = point + column(ahead) * BALLS["l2"].steepest(gradient)
+        moved = place(moved, images, eps[active]).clamp(0, 1)
         # Without a slope, and without success that draws it back, an iterate stays for good.
         stuck = ~reached & ~gradient.flatten(1).any(dim=1) & (moved == point).flatten(1).all(dim=1)
         points[active] = moved

@@ -163,6 +163,10 @@ class Hunt:
         """Distance of each image to the boundary, if the model were linear."""
         return -self.aim.lead(self.clean)
 
+    def in_l2(self, eps: Numbers) -> Numbers:
+        """How long in l2 a change of these lengths can be."""
+        return eps * math.sqrt(math.prod(self.images.shape[1:])) if self.norm == "linf" else eps
+
     def visit(
         self,
         rows: Int[Tensor, " batch"],
