@@ -25,6 +25,7 @@ from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column
 Numbers = Float[Tensor, " batch"]
 
 _EDGE = 1e-3  # of the way to the ends of the box at which tanh would need an infinite variable
+_LEAST = 1e-6  # a distance too short to matter
 _RULES = ("en", "l1")
 
 
@@ -65,8 +66,8 @@ def cw(
     confidence : float
         Margin, in logits, that an image must have to count as fooled, at least 0.
     abort_early : bool
-        Whether an image leaves the batch, until the next constant, once a tenth of the steps has
-        lowered its loss by less than a part in 10,000.
+        Whether the step of an image is quartered when a tenth of the steps has lowered its loss by
+        less than a part in 10,000; after the third time the image rests until the next constant.
 
     Notes
     -----
@@ -222,7 +223,7 @@ def _search(
     """Descend again and again, each time with better constants."""
 
     def search(hunt: Hunt, record: Callable | None) -> None:
-        first = 4 * hunt.estimates()
+        first = 4 * hunt.estimates().clamp_min(_LEAST)
         if initial_const is not None:
             first = torch.full_like(first, initial_const)
         constants = Constants(first)

@@ -42,7 +42,7 @@ def fmn(
     *,
     steps: int = 100,
     norm: str = "linf",
-    starts: int = 3,
+    starts: int = 4,
     step_size: float | int = 2.0,
     gamma: float | int = 0.05,
     targets: Int[Tensor, " batch"] | None = None,

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmc_viz.objectives import Objective, resolve, targeted_margin
+from mmc_viz.objectives import Objective, margin, resolve, targeted_margin
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Goal:
             return self.objective(logits, self.classes, self.rivals)
         value = self.objective(logits, self.classes)
         return -value if self.targeted else value
+
+    def lead(self, logits: Float[Tensor, "batch num_classes"]) -> Tensor:
+        """Give the margin by which each image is fooled, in logits; negative where it is not."""
+        lead = margin(logits, self.classes)
+        return -lead if self.targeted else lead
 
     def reached(self, logits: Float[Tensor, "batch num_classes"]) -> Bool[Tensor, " batch"]:
         """Say which images are fooled."""

@@ -8,6 +8,7 @@ on rounding that is ours.
 """
 
 import copy
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ import jaxtyping
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mmc_viz.attacks.checks import check_classes, check_logits, warn_of_probabilities
@@ -76,7 +78,7 @@ def frozen(
         # What is copied in inference mode has no gradient afterwards.
         with torch.inference_mode(False):
             exact = copy.deepcopy(model).eval().requires_grad_(False)
-            view = View(exact, _folded(exact, images[:8].clone()))
+            view = View(exact, _folded(exact, images[:2].clone()))
     except (RuntimeError, TypeError):
         # Some models cannot be copied (a tensor with a history as an attribute, an open file).
         # Then the model itself is used, its modes put back afterwards.
@@ -145,9 +147,35 @@ def _fold_batch_norms(model: nn.Module) -> nn.Module:
             traced.set_submodule(source.target, fused)
             node.replace_all_uses_with(source)
             traced.graph.erase_node(node)
+    _work_in_place(traced)
     traced.recompile()
     traced.delete_all_unused_submodules()
     return traced.requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _work_in_place(traced: fx.GraphModule) -> None:
+    """Let sums and rectifiers overwrite their input where nothing else will look at it."""
+    modules = dict(traced.named_modules())
+
+    def free(value: Any) -> bool:
+        # Neither a convolution nor a sum needs its own result to find its gradient.
+        if not isinstance(value, fx.Node) or len(value.users) != 1:
+            return False
+        if value.op == "call_module":
+            return isinstance(modules[value.target], nn.Conv2d)
+        return value.op == "call_function" and value.target in (operator.add, operator.iadd)
+
+    for node in list(traced.graph.nodes):
+        if node.op == "call_function" and node.target is operator.add and free(node.args[0]):
+            node.target = operator.iadd
+        elif node.op == "call_function" and node.target is functional.relu and free(node.args[0]):
+            node.kwargs = {"inplace": True}
+        elif node.op == "call_module" and type(modules[node.target]) is nn.ReLU:
+            if free(node.args[0]):
+                with traced.graph.inserting_before(node):
+                    overwriting = traced.graph.call_function(torch.relu_, node.args)
+                node.replace_all_uses_with(overwriting)
+                traced.graph.erase_node(node)
 
 
 @contextmanager
