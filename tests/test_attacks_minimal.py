@@ -234,7 +234,7 @@ def test_confidence_is_the_margin_that_comes_back(linear, attack):
 
 
 def test_cw_runs_with_the_authors_settings_and_finds_the_same(linear):
-    model, images, labels = (value[:5] if torch.is_tensor(value) else value for value in linear)
+    model, images, labels = (value[:6] if torch.is_tensor(value) else value for value in linear)
     nearest = model.distance(images, labels, "l2").detach()
     found = cw(model, images, labels, lr=5e-3, search_steps=9, steps=1000, initial_const=0.01)
     assert (distances(model, images, labels, found, "l2") < 1.01 * nearest).all()
@@ -461,6 +461,21 @@ def test_a_double_precision_model_is_attacked_in_double_precision(linear, attack
     assert fooled(model, found, labels).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_logits_may_have_another_type_than_the_images(linear, attack, dtype):
+    model, images, labels = linear
+
+    class Cast(nn.Module):
+        def forward(self, x):
+            return model(x).to(dtype)
+
+    labels = Cast()(images).argmax(dim=1)
+    found = FAST[attack](Cast(), images, labels)
+    assert found.dtype == torch.float32
+    assert fooled(Cast(), found, labels).all()
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_models_that_write_into_their_input_change_nothing(linear, attack):
     model, images, labels = linear
@@ -478,6 +493,18 @@ def test_models_that_write_into_their_input_change_nothing(linear, attack):
     found = FAST[attack](Writing(), images, labels)
     assert torch.equal(images, before)
     torch.testing.assert_close(found, FAST[attack](model, images, labels), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_comes_back_fools_the_model_in_any_batch(linear, attack):
+    """Large logits blur the boundary by rounding, and some images lie within the blur."""
+    model, images, _ = linear
+    blurred = Linear(model.weight.detach(), model.bias.detach() + 3000)
+    labels = blurred(images).argmax(dim=1)
+    found = MINIMAL_NORM[attack](blurred, images, labels)
+    for image, label in zip(found, labels, strict=True):
+        assert blurred(image[None]).argmax() != label
+    assert fooled(blurred, found, labels).all()
 
 
 class Viewing(nn.Module):

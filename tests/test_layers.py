@@ -62,7 +62,7 @@ PLACES = {tool: {"mmc_viz.widgets"} for tool in WIDGET_TOOLS} | {
 #: Parts whose files may import nothing heavy at their head: `mmc-viz --help` reads these.
 LIGHT = ("__init__", "__main__", "commands")
 #: Optional packages, which no head of a file may import: our modules load without them.
-OPTIONAL = ("playwright", "torchvision", "umap", "foolbox", "pyautoattack")
+OPTIONAL = ("playwright", "torchvision", "umap", "foolbox", "pyautoattack", "torchattacks")
 
 
 def part_of(module: str) -> str:

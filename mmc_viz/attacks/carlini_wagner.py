@@ -25,7 +25,6 @@ from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column
 Numbers = Float[Tensor, " batch"]
 
 _EDGE = 1e-3  # of the way to the ends of the box at which tanh would need an infinite variable
-_LEAST = 1e-6  # a distance too short to matter
 _RULES = ("en", "l1")
 
 
@@ -223,7 +222,7 @@ def _search(
     """Descend again and again, each time with better constants."""
 
     def search(hunt: Hunt, record: Callable | None) -> None:
-        first = 4 * hunt.estimates().clamp_min(_LEAST)
+        first = 4 * hunt.estimates()
         if initial_const is not None:
             first = torch.full_like(first, initial_const)
         constants = Constants(first)
@@ -248,7 +247,7 @@ def _tanh_descent(
     # A step changes each pixel by up to half its rate. So the first are about as long, in l2, as
     # the closest point so far is far or, before there is one, as the constant makes believe.
     reach = hunt.sizes.minimum(2 * constants)
-    longest = (2 * reach / math.sqrt(math.prod(hunt.images.shape[1:]))).clamp_max(lr)
+    longest = (2 * reach / hunt.stretch()).clamp_max(lr)
     rates = longest.clone()
     active = torch.arange(len(constants), device=constants.device)
     for step in range(steps + 1):
@@ -263,7 +262,7 @@ def _tanh_descent(
             record(step, active, point, logits, -losses)
         if last:
             break
-        weight = column(constants[active] * (lead <= 0))
+        weight = column(constants[active] * ~reached)
         gradient = (2 * change - weight * slope) * (1 - tanh.square()) / 2
         first[active] = mean = 0.9 * first[active] + 0.1 * gradient
         second[active] = spread = 0.999 * second[active] + 0.001 * gradient.square()
@@ -301,9 +300,9 @@ def _shrinking_descent(
         if step == steps:
             break
         # The point ahead may lie outside the box, so it only lends its gradient.
-        slope, lead = hunt.slope(rows, ahead)
+        slope, beyond = hunt.slope(ahead)
         rate = lr * (1 - step / steps) ** 0.5
-        gradient = 2 * (ahead - images) - column(constants * (lead <= 0)) * slope
+        gradient = 2 * (ahead - images) - column(constants * ~beyond) * slope
         change = ahead - rate * gradient - images
         shrunk = change.sign() * (change.abs() - rate * beta).clamp_min(0)
         moved = (images + shrunk).clamp(0, 1)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mmc_viz.attacks.balls import Ball
 from mmc_viz.attacks.budget import Trace
 from mmc_viz.attacks.checks import check_count, check_value
-from mmc_viz.attacks.minimal import Hunt, closest, column, dual_length
+from mmc_viz.attacks.minimal import LEAST, Hunt, closest, column, dual_length
 from mmc_viz.objectives import targeted_margin
 
 Images = Float[Tensor, "batch channels height width"]
@@ -113,8 +113,10 @@ def _step(hunt: Hunt, rows: Tensor, points: Images, overshoot: float | int) -> I
             slopes = torch.autograd.grad(lead.sum(), point, retain_graph=True)[0].nan_to_num()
             gaps = -lead.detach()
             # As in the published attack the whole way is made longer, not the last step alone.
-            more = overshoot * gaps.maximum(dual_length(slopes, hunt.norm) * gone)
-            aims = to_boundary(points, slopes, gaps + more, hunt.ball)
+            steepness = dual_length(slopes, hunt.norm)
+            more = overshoot * gaps.maximum(steepness * gone)
+            rise = (gaps.clamp_min(0) + more).maximum(steepness * LEAST)
+            aims = to_boundary(points, slopes, rise, hunt.ball)
             length = hunt.length(aims - points)
             # A class that no point of the box reaches comes last.
             beyond = ((aims - points) * slopes).flatten(1).sum(dim=1) < gaps

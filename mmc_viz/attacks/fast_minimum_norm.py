@@ -24,6 +24,7 @@ from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.budget import Trace
 from mmc_viz.attacks.checks import check_count
 from mmc_viz.attacks.minimal import (
+    LEAST,
     Aim,
     Hunt,
     check_positive,
@@ -213,7 +214,7 @@ def ddn(
             hunt,
             hunt.aim,
             hunt.images,
-            hunt.estimates(),
+            hunt.estimates().clamp_min(100 * LEAST),  # a budget far too small grows too slowly
             steps=steps,
             step_size=step_size,
             parts=lambda share: gamma,
@@ -274,7 +275,7 @@ def _follow(
         best[active] = torch.where(reached, best[active].minimum(length), best[active])
         # Where the boundary lies if the model is linear from here on.
         slope = dual_length(gradient, hunt.norm).clamp_min(_TINY)
-        estimate = (length - lead / slope).clamp(0, point[:1].numel())
+        estimate = length + (-lead / slope).clamp(LEAST, point[:1].numel() + 1)
         eps[active] = budget(parts(share), eps[active], best[active], reached, estimate)
         # A step longer than the ball is wide would only throw the iterate from side to side.
         ahead = (2 * hunt.in_l2(eps[active])).clamp_max(step_size) * (0.01 + 0.99 * share)

@@ -50,8 +50,9 @@ LENGTHS: dict[str, Measure] = {
     "linf": lambda change: change.abs().amax(dim=(1, 2, 3)),
     "l2": lambda change: change.flatten(1).norm(dim=1),
 }
+#: In pixels: an image as near a boundary as this may be taken for either class, by rounding alone.
+LEAST = 1e-5
 _LEAST_SLOPE = 0.01  # of the largest slope of an image
-
 _RIVALS = 9  # of which the slope is taken: those that the clean image ranks highest
 _HALVINGS = 12  # of the way from the image to the point found: a part in 4096 is left
 
@@ -68,19 +69,23 @@ class Aim:
         Length of the gradient of each class's lead at the clean image, in the dual norm.
     confidence : float
         Margin, in logits, that a point must have to count.
+    blur : Float[Tensor, "batch"]
+        Lead, in pixels, below which rounding may decide what an image is taken for.
     rivals : Int[Tensor, "batch"], optional
         The only class whose lead is looked at. What counts as fooled does not depend on it.
     """
 
     goal: Goal
     slopes: Float[Tensor, "batch num_classes"]
-    confidence: float | int = 0.0
+    confidence: float | int
+    blur: Float[Tensor, " batch"]
     rivals: Int[Tensor, " batch"] | None = None
 
     def at(self, rows: Tensor) -> "Aim":
         """Give the aim of these images alone; `rows` are indices or a mask."""
         rivals = None if self.rivals is None else self.rivals[rows]
-        return replace(self, goal=self.goal.at(rows), slopes=self.slopes[rows], rivals=rivals)
+        goal, slopes, blur = self.goal.at(rows), self.slopes[rows], self.blur[rows]
+        return replace(self, goal=goal, slopes=slopes, blur=blur, rivals=rivals)
 
     def leads(
         self, logits: Float[Tensor, "batch num_classes"]
@@ -110,7 +115,9 @@ class Aim:
         the same image for one class in one batch and for another class in the next.
         """
         rounding = 8 * torch.finfo(logits.dtype).eps * logits.abs().amax(dim=1)
-        return self.goal.reached(logits) & (self.goal.value(logits) >= self.confidence + rounding)
+        ahead = self.goal.value(logits) >= self.confidence + rounding
+        beyond = replace(self, rivals=None).lead(logits) >= self.blur
+        return self.goal.reached(logits) & ahead & beyond
 
 
 class Hunt:
@@ -149,7 +156,11 @@ class Hunt:
         self.view, self.images, self.places, self.clean = view, images, places, clean
         self.norm, self.ball, self.length = norm, BALLS[norm], LENGTHS[norm]
         self.measure = self.length if measure is None else measure
-        self.aim = Aim(goal, _slopes(view, images, clean, goal, norm), confidence)
+        slopes = _slopes(view, images, clean, goal, norm)
+        self.aim = Aim(goal, slopes, confidence, torch.zeros_like(clean[:, 0]))
+        # Of the pixels, but never more than a small part of the way that lies before an attack.
+        rounding = torch.finfo(images.dtype).eps * (1 if norm == "linf" else self.stretch() / 2)
+        self.aim = replace(self.aim, blur=(self.estimates() / 200).clamp_max(rounding))
         self.found = images.clone()
         self.sizes = torch.full_like(images[:, 0, 0, 0], torch.inf)
 
@@ -161,11 +172,15 @@ class Hunt:
 
     def estimates(self) -> Numbers:
         """Distance of each image to the boundary, if the model were linear."""
-        return -self.aim.lead(self.clean)
+        return (-self.aim.lead(self.clean)).clamp_min(LEAST).to(self.images.dtype)
+
+    def stretch(self) -> float:
+        """How long in l2 a change of length 1 in linf can be."""
+        return math.sqrt(math.prod(self.images.shape[1:]))
 
     def in_l2(self, eps: Numbers) -> Numbers:
         """How long in l2 a change of these lengths can be."""
-        return eps * math.sqrt(math.prod(self.images.shape[1:])) if self.norm == "linf" else eps
+        return eps * self.stretch() if self.norm == "linf" else eps
 
     def visit(
         self,
@@ -194,10 +209,10 @@ class Hunt:
         self.keep(rows[reached], points[reached], fooled=self.view.fast is self.view.exact)
         return logits, lead, reached, slope
 
-    def slope(self, rows: Int[Tensor, " batch"], points: Images) -> tuple[Tensor, Tensor]:
-        """Gradient of the lead, and the lead, at points that are not to be kept."""
-        _, lead, slope = self._ask(self.aim.at(rows), points, True)
-        return slope, lead
+    def slope(self, points: Images) -> tuple[Tensor, Tensor]:
+        """Gradient of the lead, and what is fooled, at points of all images not to be kept."""
+        logits, _, slope = self._ask(self.aim, points, True)
+        return slope, self.aim.reached(logits)
 
     def _ask(
         self, aim: Aim, points: Images, gradient: bool
@@ -210,7 +225,7 @@ class Hunt:
             lead = aim.lead(logits)
             check_value(lead, logits)
             slope = torch.autograd.grad(lead.sum(), point)[0].nan_to_num() if gradient else None
-        return logits.detach(), lead.detach(), slope
+        return logits.detach(), lead.detach().to(points.dtype), slope
 
     def keep(self, rows: Tensor, points: Tensor, *, fooled: bool = False) -> Tensor:
         """Keep the points that fool the exact model and are closer; say which these are.

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from mmc_viz.networks import make_classifier
 
-_STEPS, _BATCH = 400, 64
+_STEPS, _BATCH = 150, 64
 
 
 def imitate(

@@ -8,6 +8,7 @@ import time
 
 from jaxtyping import Bool
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from mmc_viz.attacks.published import autoattack, load_published
 from mmc_viz.bench.timing import Measurement, one_thread
@@ -21,7 +22,7 @@ IMAGES = 200
 def budget_of(name: str) -> float:
     """Choose a budget at which some images of a shipped model hold and some fall."""
     hard = name.startswith("digits") or name.endswith("-at")
-    return 0.1 if hard else 0.03
+    return 0.1 if hard else 0.015
 
 
 def measure() -> list[Measurement]:
@@ -34,7 +35,7 @@ def measure() -> list[Measurement]:
     """
     load_published()
     with one_thread():
-        return [row for name in shipped_models() for row in _compare(name)]
+        return [row for name in tqdm(shipped_models(), unit="model") for row in _compare(name)]
 
 
 def _compare(name: str) -> list[Measurement]:
