@@ -23,7 +23,7 @@ EXACT = [(fmn, "linf"), (fmn, "l2"), (deepfool, "linf"), (deepfool, "l2"), (ddn,
 FAST = {
     "cw": partial(cw, steps=50, search_steps=3),
     "ead": partial(ead, steps=50, search_steps=3),
-    "deepfool": partial(deepfool, steps=10),
+    "deepfool": partial(deepfool, steps=30),
     "ddn": partial(ddn, steps=20),
     "fmn": partial(fmn, steps=20),
 }
@@ -464,14 +464,14 @@ def test_a_double_precision_model_is_attacked_in_double_precision(linear, attack
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_logits_may_have_another_type_than_the_images(linear, attack, dtype):
-    model, images, labels = linear
+    model, images, labels = (value[:12] if torch.is_tensor(value) else value for value in linear)
 
     class Cast(nn.Module):
         def forward(self, x):
             return model(x).to(dtype)
 
     labels = Cast()(images).argmax(dim=1)
-    found = FAST[attack](Cast(), images, labels)
+    found = MINIMAL_NORM[attack](Cast(), images, labels)
     assert found.dtype == torch.float32
     assert fooled(Cast(), found, labels).all()
 
@@ -563,7 +563,7 @@ def test_a_logit_scale_changes_nothing(linear, attack):
     [
         (partial(fmn, steps=5, starts=2), [0, 1, 2, 3, 4, 5] * 2),
         (partial(ddn, steps=5), [0, 1, 2, 3, 4, 5]),
-        (partial(deepfool, steps=5), [0, 1, 2, 3, 4, 5]),
+        (partial(deepfool, steps=5), [0, 1, 2, 3, 4, 5] * 2),
         (partial(cw, steps=4, search_steps=2), [0, 1, 2, 3, 4] * 2),
         (partial(ead, steps=4, search_steps=2), [0, 1, 2, 3, 4] * 2),
     ],

@@ -114,8 +114,7 @@ class Aim:
         A search for the nearest point ends beside the boundary, and beside it the same model takes
         the same image for one class in one batch and for another class in the next.
         """
-        rounding = 8 * torch.finfo(logits.dtype).eps * logits.abs().amax(dim=1)
-        ahead = self.goal.value(logits) >= self.confidence + rounding
+        ahead = self.goal.value(logits) >= self.confidence + rounding(logits)
         beyond = replace(self, rivals=None).lead(logits) >= self.blur
         return self.goal.reached(logits) & ahead & beyond
 
@@ -159,8 +158,8 @@ class Hunt:
         slopes = _slopes(view, images, clean, goal, norm)
         self.aim = Aim(goal, slopes, confidence, torch.zeros_like(clean[:, 0]))
         # Of the pixels, but never more than a small part of the way that lies before an attack.
-        rounding = torch.finfo(images.dtype).eps * (1 if norm == "linf" else self.stretch() / 2)
-        self.aim = replace(self.aim, blur=(self.estimates() / 200).clamp_max(rounding))
+        blur = torch.finfo(images.dtype).eps * (1 if norm == "linf" else self.stretch() / 2)
+        self.aim = replace(self.aim, blur=(self.estimates() / 200).clamp_max(blur))
         self.found = images.clone()
         self.sizes = torch.full_like(images[:, 0, 0, 0], torch.inf)
 
@@ -326,6 +325,11 @@ def closest(
 def column(values: Numbers) -> Float[Tensor, "batch 1 1 1"]:
     """Give one number for each image a shape that goes with images."""
     return values[:, None, None, None]
+
+
+def rounding(logits: Float[Tensor, "batch num_classes"]) -> Numbers:
+    """How far two logits of an image may be off, because of their type alone."""
+    return 8 * torch.finfo(logits.dtype).eps * logits.abs().amax(dim=1)
 
 
 def dual_length(gradient: Images, norm: str) -> Numbers:
