@@ -633,3 +633,9 @@ def test_a_model_without_finite_logits_is_refused(untrained):
     nn.init.constant_(broken[1].weight, torch.nan)
     with pytest.raises(ValueError, match="logits that are not finite on 12"):
         pgd(broken, images, labels, eps=0.1)
+
+
+def test_a_model_that_gives_probabilities_is_warned_of(linear):
+    model, images, labels = linear
+    with pytest.warns(UserWarning, match="look like probabilities"):
+        pgd(nn.Sequential(model, nn.Softmax(dim=1)), images, labels, eps=0.01, steps=1)
