@@ -15,6 +15,11 @@ from mmc_viz.paths import epsilon_path
 
 NORMS = ["linf", "l2"]
 ATTACKS = sorted(FIXED_BUDGET)
+#: All attacks of the family, with fewer steps: enough where only the contract is looked at.
+FAST = FIXED_BUDGET | {
+    "square": partial(FIXED_BUDGET["square"], queries=60),
+    "spsa": partial(FIXED_BUDGET["spsa"], steps=5, samples=16),
+}
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +141,69 @@ def test_auto_pgd_halves_its_steps_on_a_ridge():
     assert (ends(partial(pgd, step_size=0.4)) < best - 1e-2).all()
 
 
+def published_auto_pgd(value, start, project, steepest, eps, steps):
+    """Algorithm 1 of the paper for one image, word for word; gives every iterate."""
+
+    def slope(point):
+        point = point.clone().requires_grad_()
+        return steepest(torch.autograd.grad(value(point), point)[0])
+
+    size, points, values, sizes, bests = 2 * eps, [start], [value(start).item()], [], []
+    here, before, last_check = start, None, 0
+    for k in range(steps):
+        best = max(range(len(values)), key=lambda i: (values[i], -i))
+        sizes.append(size)
+        bests.append(values[best])
+        if k in checkpoints(steps):
+            rises = sum(values[i + 1] > values[i] for i in range(last_check, k))
+            few = rises < 0.75 * (k - last_check)
+            still = sizes[last_check] == size and bests[last_check] == bests[k]
+            if few or still:
+                here, size = points[best], size / 2
+            last_check = k
+            sizes[k] = size
+        ahead = project(here + size * slope(here))
+        if before is not None:
+            ahead = project(here + 0.75 * (ahead - here) + 0.25 * (here - before))
+        before, here = here, ahead
+        points.append(ahead)
+        values.append(value(ahead).item())
+    return torch.cat(points)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_auto_pgd_goes_where_the_published_algorithm_goes(norm):
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(36, 8, generator=generator, dtype=torch.float64)
+    images = torch.rand(3, 1, 6, 6, generator=generator, dtype=torch.float64)
+    labels, eps, steps, seen = torch.zeros(3, dtype=torch.int64), 0.3, 60, []
+
+    class Firm(nn.Module):
+        def forward(self, x):
+            hidden = (x.flatten(1) @ first).sin()
+            return torch.cat([hidden[:, :1] + 100, hidden[:, 1:]], dim=1)
+
+    def objective(logits, labels):  # with many hills, and no image is ever fooled
+        return (3 * logits).sin().sum(dim=1)
+
+    def note(step, points, logits, loss):
+        seen.append(points)
+
+    apgd(Firm(), images, labels, eps=eps, norm=norm, steps=steps, objective=objective, trace=note)
+    found = torch.stack(seen)
+    ball, budget = BALLS[norm], torch.full((1,), eps, dtype=torch.float64)
+    for i in range(3):
+        expected = published_auto_pgd(
+            lambda point: objective(Firm()(point), None).sum(),
+            found[0, i : i + 1],
+            lambda points, i=i: ball.project(points, images[i : i + 1], budget),
+            ball.steepest,
+            eps,
+            steps,
+        )
+        torch.testing.assert_close(found[:, i], expected, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("objective", ["cross_entropy", "distance", "margin"])
 def test_with_two_classes_one_step_and_many_reach_the_optimum(norm, objective):
@@ -199,7 +267,7 @@ def test_a_targeted_attack_raises_the_target(linear, objective):
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_budget_returns_the_images(untrained, attack, norm):
     model, images, labels = untrained
-    assert torch.equal(FIXED_BUDGET[attack](model, images, labels, eps=0.0, norm=norm), images)
+    assert torch.equal(FAST[attack](model, images, labels, eps=0.0, norm=norm), images)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -209,7 +277,7 @@ def test_outputs_obey_the_box_and_each_image_s_ball(untrained, attack, norm):
     images = images.clone()
     images[0], images[1] = 0, 1  # corners of the box
     eps = torch.linspace(0.01, 0.6, len(images))
-    found = FIXED_BUDGET[attack](model, images, labels, eps=eps, norm=norm)
+    found = FAST[attack](model, images, labels, eps=eps, norm=norm)
     assert found.min() >= 0 and found.max() <= 1
     assert (length(found - images, norm) <= eps + 1e-6).all()
     assert not torch.equal(found, images)
@@ -224,7 +292,7 @@ def test_attacks_have_no_side_effects(untrained, attack):
     modes = [module.training for module in model.modules()]
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     copies, state = (images.clone(), labels.clone()), torch.get_rng_state()
-    FIXED_BUDGET[attack](model, images, labels, eps=0.1)
+    FAST[attack](model, images, labels, eps=0.1)
     assert [module.training for module in model.modules()] == modes
     assert all(weight.grad is None and weight.requires_grad for weight in model.parameters())
     assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
@@ -312,11 +380,11 @@ def test_a_callable_is_an_objective(untrained):
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_comes_back_has_no_history_and_no_mode_of_its_own(untrained, attack):
     model, images, labels = untrained
-    expected = FIXED_BUDGET[attack](model, images, labels, eps=0.05)
-    found = FIXED_BUDGET[attack](model, images.clone().requires_grad_(), labels, eps=0.05)
+    expected = FAST[attack](model, images, labels, eps=0.05)
+    found = FAST[attack](model, images.clone().requires_grad_(), labels, eps=0.05)
     assert not found.requires_grad and torch.equal(found, expected)
     with torch.inference_mode():
-        found = FIXED_BUDGET[attack](model, images.clone(), labels.clone(), eps=0.05)
+        found = FAST[attack](model, images.clone(), labels.clone(), eps=0.05)
     assert torch.equal(found, expected)
 
 

@@ -110,8 +110,7 @@ class Adaptive:
         self.part, self.ball = part, ball
         self.step_sizes = 2 * part.eps
         self.before = part.images.clone()  # the iterate before the present one
-        self.best, self.best_gradients = part.images.clone(), torch.zeros_like(part.images)
-        self.best_directions = torch.zeros_like(part.images)
+        self.best, self.best_directions = part.images.clone(), torch.zeros_like(part.images)
         self.best_values = torch.full_like(part.eps, -torch.inf).double()
         self.last_values = self.best_values.clone()
         self.rises = torch.zeros_like(part.eps)  # since the last checkpoint
@@ -130,7 +129,6 @@ class Adaptive:
         self.best_values[at] = values[better]
         self.best[at], self.best_directions[at] = points[better], directions[better]
         before = self.before[rows] if step else points
-        self.before[rows] = points
         stuck = ~directions.flatten(1).any(dim=1) & (points == before).flatten(1).all(dim=1)
         if step == 0:
             self.marked_values[rows] = self.best_values[rows]
@@ -146,6 +144,7 @@ class Adaptive:
             self.marked_values[rows] = self.best_values[rows]
             self.rises[rows] = 0
             self.since = step
+        self.before[rows] = points
         ahead = points + directions * _column(self.step_sizes[rows])
         ahead = self.part.within(self.ball, ahead, rows)
         if step:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from mmc_viz.attacks.balls import Ball
 from mmc_viz.attacks.budget import Trace
 from mmc_viz.attacks.checks import check_count, check_value
-from mmc_viz.attacks.minimal import LEAST, Hunt, closest, column, dual_length, rounding
+from mmc_viz.attacks.leads import dual_length, rounding
+from mmc_viz.attacks.minimal import LEAST, Hunt, closest, column
 from mmc_viz.objectives import targeted_margin
 
 Images = Float[Tensor, "batch channels height width"]

@@ -1,6 +1,6 @@
 r"""Attacks that let the budget follow the boundary: `ddn` and `fmn`.
 
-Both ascend the lead $m$ (see `mmc_viz.attacks.minimal`) within a ball about the image, and move the
+Both ascend the lead $m$ (see `mmc_viz.attacks.leads`) within a ball about the image, and move the
 ball itself. From a point that fools the model the budget shrinks by a small part, from one that
 does not it grows by it. So the iterate walks along the boundary to where this is nearest,
 
@@ -23,15 +23,8 @@ from torch import Tensor, nn
 from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.budget import Trace
 from mmc_viz.attacks.checks import check_count
-from mmc_viz.attacks.minimal import (
-    LEAST,
-    Aim,
-    Hunt,
-    check_positive,
-    closest,
-    column,
-    dual_length,
-)
+from mmc_viz.attacks.leads import Aim, dual_length
+from mmc_viz.attacks.minimal import LEAST, Hunt, check_positive, closest, column
 
 Numbers = Float[Tensor, " batch"]
 
@@ -108,7 +101,7 @@ def fmn(
 
     Notes
     -----
-    Published with the margin in logits; here it is in pixels, as `mmc_viz.attacks.minimal` says.
+    Published with the margin in logits; here it is in pixels, as `mmc_viz.attacks.leads` says.
     Published with a first step of 1 however small the ball, and without further starts.
 
     References
