@@ -11,7 +11,6 @@ from torch import nn
 from mmc_viz.attacks import MINIMAL_NORM, cw, ddn, deepfool, ead, fmn, frozen, pgd
 from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.deepfool import to_boundary
-from mmc_viz.attacks.minimal import LENGTHS
 from mmc_viz.checkpoints import load_model
 from mmc_viz.networks import make_classifier
 
@@ -69,7 +68,7 @@ def fooled(model, images, labels):
 
 def distances(model, images, labels, found, norm):
     """How far the adversarial images are; infinite where none was found."""
-    return LENGTHS[norm](found - images).masked_fill(~fooled(model, found, labels), torch.inf)
+    return BALLS[norm].length(found - images).masked_fill(~fooled(model, found, labels), torch.inf)
 
 
 # --- strength -----------------------------------------------------------------------------------
@@ -115,7 +114,7 @@ def test_where_the_box_stands_in_the_way_the_nearest_point_of_the_box_is_found(a
         low, high = torch.where(over, low, middle), torch.where(over, middle, high)
     best = (flat + high * way).clamp(0, 1)
     assert fooled(model, best.view_as(images), labels).all()
-    nearest = LENGTHS[norm]((best - flat).view_as(images))
+    nearest = BALLS[norm].length((best - flat).view_as(images))
     # The box does stand in the way of most.
     free = model.distance(images, labels, norm).detach()
     assert (nearest > 1.02 * free).sum() >= (10 if norm == "l2" else 5)
@@ -163,7 +162,7 @@ def test_targets_are_reached_at_the_distance_that_two_half_spaces_allow(linear, 
     found = attack(model, images, labels, norm=norm, targets=targets)
     with torch.no_grad():
         assert torch.equal(model(found).argmax(dim=1), targets)
-    ratio = LENGTHS[norm](found - images) / torch.tensor(nearest)
+    ratio = BALLS[norm].length(found - images) / torch.tensor(nearest)
     assert ratio.median() < 1.01 and ratio.max() < 1.03 and ratio.min() > 1 - 1e-3
 
 
@@ -319,7 +318,7 @@ def test_the_boundary_of_a_linear_function_is_met_where_a_bisection_meets_it(nor
     rise = ((found - points) * slopes).flatten(1).sum(dim=1)
     torch.testing.assert_close(rise, gaps, rtol=1e-9, atol=1e-9)
     # No point of a smaller ball rises as far.
-    smaller = LENGTHS[norm](found - points) * 0.99
+    smaller = BALLS[norm].length(found - points) * 0.99
     far = points + 1e4 * ball.steepest(slopes)
     best = ball.project(far, points, smaller) if norm == "linf" else None
     if norm == "linf":

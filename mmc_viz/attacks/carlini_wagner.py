@@ -1,6 +1,6 @@
 r"""Attacks that weigh closeness against success: `cw` and `ead`.
 
-With the lead $m$ in pixels, which holds a confidence already (see `mmc_viz.attacks.minimal`), they
+With the lead $m$ in pixels, which holds a confidence already (see `mmc_viz.attacks.leads`), they
 minimise
 
 $$\lVert \delta \rVert_2^2 + \beta \lVert \delta \rVert_1 + c \, \max(-m(x_0 + \delta), 0),$$

@@ -125,7 +125,7 @@ def _step(
             rise = gaps.clamp_min(0) + more
             if whole:
                 aims = to_boundary(points, slopes, rise, hunt.ball)
-                length = hunt.length(aims - points)
+                length = hunt.ball.length(aims - points)
                 # A class that no point of the box reaches comes last.
                 beyond = ((aims - points) * slopes).flatten(1).sum(dim=1) < gaps
                 length = torch.where(beyond, length + _FAR, length)

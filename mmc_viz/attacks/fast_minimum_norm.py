@@ -200,7 +200,7 @@ def ddn(
         def place(points: Tensor, centers: Tensor, eps: Tensor) -> Tensor:
             # The projection of a point far out is as long as the box allows.
             change = points - centers
-            far = 8 * eps / hunt.length(change).clamp_min(_TINY)
+            far = 8 * eps / hunt.ball.length(change).clamp_min(_TINY)
             return hunt.ball.project(centers + change * column(far), centers, eps)
 
         _follow(
@@ -264,7 +264,7 @@ def _follow(
         if last:
             break
         share = (1 + math.cos(math.pi * step / steps)) / 2
-        length = hunt.length(point - images)
+        length = hunt.ball.length(point - images)
         best[active] = torch.where(reached, best[active].minimum(length), best[active])
         # Where the boundary lies if the model is linear from here on.
         slope = dual_length(gradient, hunt.norm).clamp_min(_TINY)

@@ -36,11 +36,6 @@ Numbers = Float[Tensor, " batch"]
 #: From changes of images to one number each: what is to be small.
 Measure = Callable[[Tensor], Tensor]
 
-#: Length of a change in each norm.
-LENGTHS: dict[str, Measure] = {
-    "linf": lambda change: change.abs().amax(dim=(1, 2, 3)),
-    "l2": lambda change: change.flatten(1).norm(dim=1),
-}
 #: In pixels: an image as near a boundary as this may be taken for either class, by rounding alone.
 LEAST = 1e-5
 _HALVINGS = 12  # of the way from the image to the point found: a part in 4096 is left
@@ -60,7 +55,7 @@ class Hunt:
     aim : Aim
         What is wanted of each.
     norm : str
-        In which the attack moves; `ball` and `length` are its own.
+        In which the attack moves; `ball` is that of the norm.
     found : Float[Tensor, "batch channels height width"]
         The closest adversarial point, or the clean image.
     sizes : Float[Tensor, "batch"]
@@ -80,8 +75,8 @@ class Hunt:
         confidence: float | int,
     ):
         self.view, self.images, self.places, self.clean = view, images, places, clean
-        self.norm, self.ball, self.length = norm, BALLS[norm], LENGTHS[norm]
-        self.measure = self.length if measure is None else measure
+        self.norm, self.ball = norm, BALLS[norm]
+        self.measure = self.ball.length if measure is None else measure
         slopes = slopes_of(view, images, clean, goal, norm)
         self.aim = Aim(goal, slopes, confidence, torch.zeros_like(clean[:, 0]))
         # Of the pixels, but never more than a small part of the way that lies before an attack.
@@ -135,10 +130,10 @@ class Hunt:
         self.keep(rows[reached], points[reached], fooled=self.view.fast is self.view.exact)
         return logits, lead, reached, slope
 
-    def slope(self, points: Images, aim: Aim) -> tuple[Tensor, Tensor]:
+    def slope(self, points: Images) -> tuple[Tensor, Tensor]:
         """Gradient of the lead, and what is fooled, at points of all images not to be kept."""
-        logits, _, slope = self._ask(aim, points, True)
-        return slope, aim.reached(logits)
+        logits, _, slope = self._ask(self.aim, points, True)
+        return slope, self.aim.reached(logits)
 
     def _ask(
         self, aim: Aim, points: Images, gradient: bool
@@ -175,7 +170,7 @@ class Hunt:
         """
         rows = self.sizes.isfinite().nonzero()[:, 0]
         images, outer = self.images[rows], self.found[rows].clone()
-        high = self.length(outer - images)
+        high = self.ball.length(outer - images)
         low = torch.zeros_like(high)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
