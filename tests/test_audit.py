@@ -236,7 +236,7 @@ def test_a_claim_about_another_budget_or_other_images_is_refused(clothes):
 # --- more and more work -------------------------------------------------------------------------
 
 
-def test_more_work_counts_only_while_it_helps():
+def test_a_claim_made_too_early_fails_with_a_sentence_of_its_own():
     question = next(question for question in QUESTIONS if question.levelled)
     claim = _Claim("somebody", 40, torch.arange(100) < 40)
 
@@ -244,7 +244,7 @@ def test_more_work_counts_only_while_it_helps():
         return _answer(question, {str(n): torch.arange(100) < n for n in left}, claim)
 
     assert verdict(40, 39) == verdict(40, 39)._replace(verdict="pass", sentence=question.passed)
-    # Optimistic, but more work than that finds hardly more.
-    assert verdict(31, 30).verdict == "pass" and verdict(31, 30).sentence == question.levelled
+    # More work finds more, but more work than that hardly any.
+    assert verdict(31, 30).verdict == "fail" and verdict(31, 30).sentence == question.levelled
     # The end is not in sight.
     assert verdict(31, 20).verdict == "fail" and verdict(31, 20).sentence == question.failed

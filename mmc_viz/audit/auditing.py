@@ -216,7 +216,7 @@ def _answer(question: Question, robust: dict[str, Bool[Tensor, " batch"]], claim
     if question.levelled is not None:
         *_, before, last = robust.values()
         if not _against(before, last).proven:
-            return Check(question.name, PASS, evidence, question.levelled)
+            return Check(question.name, FAIL, evidence, question.levelled)
     return Check(question.name, FAIL, evidence, question.failed)
 
 

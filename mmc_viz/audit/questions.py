@@ -82,8 +82,7 @@ class Question:
         What each answer means, in a sentence.
     levelled : str, optional
         Of a question whose attacks are one attack with more and more work: what it means if the
-        claim is beaten, but the last attack does no better than the one before. The claim fails
-        only if that does.
+        claim fails, but the last attack does no better than the one before.
     """
 
     name: str
@@ -208,8 +207,8 @@ QUESTIONS = (
         passed="Many times the work with the usual attack finds hardly more: it had converged.",
         failed="More work with the same attack fools more images, and still more work still more: "
         "the attack does not converge, and no number it gives can be trusted.",
-        levelled="More work with the same attack fools some more images, still more work hardly "
-        "any: the claim was a little optimistic, but nothing hides behind it.",
+        levelled="More work with the same attack fools more images, still more work hardly any: "
+        "the claim was made too early, but once the attack has converged nothing hides behind it.",
     ),
     Question(
         "transferred attack",
