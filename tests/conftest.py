@@ -1,4 +1,4 @@
-"""What several test modules need: a linear model with known answers, and small digits."""
+"""What several test modules need: a linear model with known answers, digits, the command line."""
 
 import os
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmc_viz.__main__ import main
 from mmc_viz.browser import find_chromium
 from mmc_viz.datasets import load_dataset
 
@@ -55,6 +56,22 @@ def linear():
 @pytest.fixture(scope="session")
 def digits():
     return load_dataset("digits", "test")
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; give its exit status, its output, and what it said on stderr."""
+
+    def call(*words):
+        capsys.readouterr()
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as end:
+            status = end.code
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmc_viz.__main__ import main
 from mmc_viz.attacks import FIXED_BUDGET, MINIMAL_NORM, PRESETS, TRANSFORMS, pgd
 from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.transforms import noise_accuracy, rotation_accuracy
@@ -38,22 +37,6 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(work)
     monkeypatch.setenv("MMC_VIZ_DATA", str(tmp_path))
     return work
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command; give its exit status, its output, and what it said on stderr."""
-
-    def call(*words):
-        capsys.readouterr()
-        try:
-            status = main([str(word) for word in words])
-        except SystemExit as end:
-            status = end.code
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
 
 
 @pytest.fixture
@@ -602,6 +585,14 @@ def test_an_audit_prints_and_writes_its_report_and_ends_in_3_where_it_fails(run,
     assert out.splitlines()[-1].startswith("MASKED: ")
 
 
+def test_the_worst_case_can_be_the_claim(run, digits):
+    model, images, labels = load_model("digits-mmc"), digits.inputs()[:12], digits.labels[:12]
+    found = worst_case(model, images, labels, eps=0.1)
+    words = ["--eps", 0.1, "--claim", "worst_case", "--limit", 12, "--quiet"]
+    status, out, _ = run("audit", "digits-mmc", *words)
+    assert status == 0 and f"{found.accuracy:.1%} robust (worst case (standard))" in out
+
+
 @pytest.mark.parametrize(("masked", "status"), [(False, 0), (True, 3)])
 def test_the_exit_status_of_an_audit_says_whether_it_is_masked(masked, status, run, monkeypatch):
     from mmc_viz.audit import AuditReport, Check
@@ -641,6 +632,7 @@ def test_the_exit_status_of_an_audit_says_whether_it_is_masked(masked, status, r
     [
         (["--eps", "8"], "Did you mean 8/255?"),
         (["--eps", "much"], "must be a number or a fraction such as 8/255"),
+        (["--claim", "most"], "must be a share in 0 .. 1, or worst_case; got 'most'"),
         (["--claim", "84"], "`claim` must be a share in 0 .. 1; got 84.0"),
         (["--norm", "l1"], "`norm` must be one of linf, l2; got 'l1'"),
         (["--limit", "0"], "`limit` must be a whole number of at least 1"),

@@ -44,22 +44,6 @@ def elsewhere(tmp_path, monkeypatch):
     return work
 
 
-@pytest.fixture
-def run(capsys):
-    """Run a command; give its exit status, its output, and what it said on stderr."""
-
-    def call(*words):
-        capsys.readouterr()
-        try:
-            status = main([str(word) for word in words])
-        except SystemExit as end:
-            status = end.code
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a model of the command line that has learned something."""

@@ -162,7 +162,7 @@ def _print_models(method: Method, results: list[Result]) -> None:
             broken = [f"{name} {n}" for name, n in result["broken_by"].items() if n]
             print(f"{result['model']}: wrong first under {', '.join(broken) or 'none'}")
             if result["left_out"]:
-                print(f"left out, not defined for so few classes: {', '.join(result['left_out'])}")
+                print(f"left out, not defined for such a model: {', '.join(result['left_out'])}")
     if method.kind != "within":
         print(f"judged: {method.measures}")
     print(f"data: {'; '.join(dict.fromkeys(r['source'] for r in results))}")

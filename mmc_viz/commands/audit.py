@@ -21,6 +21,7 @@ from mmc_viz.commands.arguments import (
 from mmc_viz.commands.subjects import load_subject
 
 MASKED = 3  # exit status
+WORST = "worst_case"  # as a claim
 _WIDTH = 100
 
 
@@ -33,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--claim",
-        type=float,
+        type=_parse_claim,
         metavar="SHARE",
-        help="robust accuracy that somebody reports, 0..1; default: what PGD on cross-entropy "
-        "with 20 steps leaves, the usual practice",
+        help="robust accuracy that somebody reports, 0..1, or worst_case: what that leaves; "
+        "default: what PGD on cross-entropy with 20 steps leaves, the usual practice",
     )
     parser.add_argument("--norm", default="linf", help="of the budget: linf or l2")
     parser.add_argument("--limit", type=int, default=200, help="how many test images (200)")
@@ -47,24 +48,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_root(parser)
 
 
+def _parse_claim(text: str) -> float | str:
+    """Read a share, which the audit itself checks, or the name of the worst case."""
+    if text == WORST:
+        return WORST
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a share in 0 .. 1, or {WORST}; got {text!r}"
+        ) from None
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Audit one model; print the report, and write JSON on request."""
     from mmc_viz.audit import audit
     from mmc_viz.devices import choose_device
+    from mmc_viz.evaluation import worst_case
 
     check_output(arguments.json)
     subject = load_subject(arguments.model, arguments, choose_device(arguments.device))
+    subjected = (subject.model, subject.images, subject.labels)
+    settings = {
+        "eps": arguments.eps,
+        "norm": arguments.norm,
+        "seed": arguments.seed,
+        "progress": not arguments.quiet,
+    }
     start = time.perf_counter()
-    report = audit(
-        subject.model,
-        subject.images,
-        subject.labels,
-        eps=arguments.eps,
-        claim=arguments.claim,
-        norm=arguments.norm,
-        seed=arguments.seed,
-        progress=not arguments.quiet,
-    )
+    claim = worst_case(*subjected, **settings) if arguments.claim == WORST else arguments.claim
+    report = audit(*subjected, claim=claim, **settings)
     seconds = time.perf_counter() - start
     print(f"model   {subject.name}, {report.images} images, {report.norm} {report.eps:.4g}")
     print(f"data    {subject.data.source}")

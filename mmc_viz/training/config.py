@@ -72,9 +72,9 @@ class TrainConfig:
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"`{name}` must be positive and finite; got {value}.")
         if not 0 <= self.eps <= 1:
+            meant = f" Did you mean {self.eps}/255?" if self.eps > 1 else ""
             raise ValueError(
-                f"`eps` must be in 0 .. 1, in the unit of the images; got {self.eps}. "
-                f"Did you mean {self.eps}/255?"
+                f"`eps` must be in 0 .. 1, in the unit of the images; got {self.eps}.{meant}"
             )
         for name in ("momentum", "weight_decay"):
             value = getattr(self, name)
