@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 from mmc_viz import tables
 from mmc_viz.attacks import View, frozen, pgd
 from mmc_viz.attacks.checks import check_classes, check_epsilons, check_images, check_labels
+from mmc_viz.attacks.flatness import flat_under
 from mmc_viz.devices import choose_device
 from mmc_viz.networks import outputs
 from mmc_viz.objectives import margin
@@ -49,6 +50,8 @@ class EpsilonPath:
         Whether this budget or a smaller one fooled the model; a clean error counts.
     labels : Int[Tensor, "batch"]
         True classes.
+    zero_gradient : Bool[Tensor, "batch"], optional
+        Whether what the attack climbs has an exactly zero gradient at the clean image.
     """
 
     epsilons: Float[Tensor, " steps"]
@@ -57,6 +60,7 @@ class EpsilonPath:
     features: Float[Tensor, "steps batch dim"]
     success: Bool[Tensor, "steps batch"]
     labels: Int[Tensor, " batch"]
+    zero_gradient: Bool[Tensor, " batch"] | None = None
 
     @property
     def right(self) -> Int[Tensor, " steps"]:
@@ -71,6 +75,7 @@ class EpsilonPath:
             "predictions": self.logits.argmax(dim=2).tolist(),
             "success": self.success.tolist(),
             "right": self.right.tolist(),
+            "zero_gradient": None if self.zero_gradient is None else self.zero_gradient.tolist(),
         }
         return tables.to_json(values, path)
 
@@ -151,6 +156,7 @@ def epsilon_path(
         logits, features = outputs(view.exact, frame.to(images.dtype) / 255)
         check_classes("labels", labels, logits.shape[1])
         fooled = logits.argmax(dim=1) != labels
+        flat = flat_under(attack, view, frame.to(images.dtype) / 255, labels)
         for eps in tqdm(budgets.tolist(), unit="eps", disable=not progress):
             # An image that is held goes in as it is drawn and comes straight back: an attack
             # returns what fools the model already. So each image keeps its place in the call, and
@@ -165,7 +171,7 @@ def epsilon_path(
             fooled |= logits.argmax(dim=1) != labels
             steps.append([value.cpu().clone() for value in (frame, logits, features, fooled)])
     frames, logits, features, success = (torch.stack(values) for values in zip(*steps, strict=True))
-    return EpsilonPath(budgets.float(), frames, logits, features, success, labels.cpu())
+    return EpsilonPath(budgets.float(), frames, logits, features, success, labels.cpu(), flat)
 
 
 def compare(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from mmc_viz import tables
 from mmc_viz.attacks import frozen, pgd
 from mmc_viz.attacks.checks import check_classes, check_images, check_labels
+from mmc_viz.attacks.flatness import flat_under
 from mmc_viz.networks import outputs
 from mmc_viz.objectives import margin
 
@@ -47,6 +48,8 @@ class Trajectory:
         after their last iterate, so this may be true where `fooled` is false.
     labels : Int[Tensor, "batch"]
         True classes.
+    zero_gradient : Bool[Tensor, "batch"], optional
+        Whether what the attack climbs has an exactly zero gradient at the clean image.
     """
 
     steps: Int[Tensor, " steps"]
@@ -56,6 +59,7 @@ class Trajectory:
     fooled: Bool[Tensor, "steps batch"]
     success: Bool[Tensor, " batch"]
     labels: Int[Tensor, " batch"]
+    zero_gradient: Bool[Tensor, " batch"] | None = None
 
     @property
     def median_loss(self) -> Float[Tensor, " steps"]:
@@ -84,6 +88,7 @@ class Trajectory:
             "margin": self.margin.tolist(),
             "fooled": self.fooled.tolist(),
             "success": self.success.tolist(),
+            "zero_gradient": None if self.zero_gradient is None else self.zero_gradient.tolist(),
         }
         return tables.to_json(values, path)
 
@@ -168,6 +173,7 @@ def attack_trajectory(
             clean = (points == images).flatten(1).all(dim=1).cpu()
             notes.append((step, restart, loss, lead, fooled.clone(), clean))
 
+        flat = flat_under(attack, view, images, labels)
         found = attack(view, images, labels, trace=trace, **budget)
         success = outputs(view.exact, found.detach())[0].argmax(dim=1).cpu() != truth
     if not notes:
@@ -185,7 +191,7 @@ def attack_trajectory(
         left = so_far[before] & clean[rows].all(dim=0)
         for values in (loss, lead):
             values[rows] = torch.where(left, values[before], values[rows])
-    return Trajectory(steps, restarts, loss, lead, so_far, success, truth)
+    return Trajectory(steps, restarts, loss, lead, so_far, success, truth, flat)
 
 
 def _check_call(attack: Callable[..., Tensor], budget: dict[str, Any]) -> None:

@@ -272,6 +272,7 @@ def test_what_an_l2_attack_finds_counts_where_it_lies_within_linf(evaluate):
 
 
 def test_the_matrix_is_the_librarys(evaluate, digits):
+    some = digits.inputs()[:20], digits.labels[:20]
     words = ["--matrix", "--eps", EPS, "--limit", 20, "--steps", 5, "--seed", 4]
     values, out = evaluate("digits-sce", "digits-mmc", *words)
     found = values["matrix"]
@@ -281,14 +282,16 @@ def test_the_matrix_is_the_librarys(evaluate, digits):
     def attack(*arguments, **more):
         return pgd(*arguments, eps=EPS, steps=5, generator=source(4), **more)
 
-    expected = transfer_matrix(models, digits.inputs()[:20], digits.labels[:20], attack=attack)
+    expected = transfer_matrix(models, *some, attack=attack)
     assert found["accuracy"] == expected.accuracy.tolist()
     assert found["correct"] == expected.correct.sum(dim=2).tolist()
     assert found["sources"] == found["targets"] == names
+    flat = [int(zero_gradient(model, *some, objective="margin").sum()) for model in models.values()]
+    assert found["zero_gradient"] == flat
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[3:5]}
     assert rows == {
-        name: [f"{share:.1%}" for share in row]
-        for name, row in zip(names, found["accuracy"], strict=True)
+        name: [*(f"{share:.1%}" for share in row), str(number)]
+        for name, row, number in zip(names, found["accuracy"], flat, strict=True)
     }
     # The diagonal is what the models show alone.
     alone, _ = evaluate("digits-mmc", *words[1:])

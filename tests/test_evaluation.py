@@ -9,6 +9,7 @@ import torch
 
 from mmc_viz.attacks import apgd, fmn, pgd
 from mmc_viz.attacks.evading import evading
+from mmc_viz.attacks.flatness import has_gradient
 from mmc_viz.attacks.published import PARTS, autoattack
 from mmc_viz.checkpoints import load_model
 from mmc_viz.datasets import load_dataset
@@ -23,8 +24,9 @@ from mmc_viz.evaluation import (
     worst_case,
     zero_gradient,
 )
-from mmc_viz.evaluation.judging import has_gradient
 from mmc_viz.objectives import OBJECTIVES
+from mmc_viz.paths import epsilon_path
+from mmc_viz.trajectories import attack_trajectory
 
 
 def test_accuracy_counts_and_leaves_the_model_alone(linear):
@@ -221,6 +223,26 @@ def test_a_curve_records_zero_gradients_of_what_each_attack_climbs():
     assert torch.equal(curve.zero_gradient[0], expected)
     assert not curve.zero_gradient[1:].any()
     assert [row["zero_gradient"] for row in curve.rows()] == [int(expected.sum()), 0, 0]
+
+
+def test_every_other_result_records_them_too():
+    model, data = load_model("fashion-mmc"), load_dataset("fashion_mnist", limit=20)
+    images, labels = data.inputs(), data.labels
+    expected, none = zero_gradient(model, images, labels), torch.zeros(20, dtype=torch.bool)
+    for objective, flat in {"cross_entropy": expected, "margin": none}.items():
+        attack = partial(pgd, objective=objective, steps=2)
+        path = epsilon_path(model, images, labels, [0.01], attack=attack)
+        assert torch.equal(path.zero_gradient, flat)
+        assert json.loads(path.to_json())["zero_gradient"] == flat.tolist()
+        trajectory = attack_trajectory(model, images, labels, eps=0.01, attack=attack)
+        assert torch.equal(trajectory.zero_gradient, flat)
+        assert json.loads(trajectory.to_json())["zero_gradient"] == flat.tolist()
+        within = partial(attack, eps=0.01)
+        matrix = transfer_matrix({"a": model, "b": model}, images, labels, attack=within)
+        assert torch.equal(matrix.zero_gradient, torch.stack([flat, flat]))
+        assert [row["zero_gradient"] for row in matrix.rows()] == [int(flat.sum())] * 4
+    found = detection(model, images, labels, eps=0.01)
+    assert [row["zero_gradient"] for row in found.rows()] == [int(expected.sum()), 0, 0]
 
 
 # --- distances give a whole curve ---------------------------------------------------------------

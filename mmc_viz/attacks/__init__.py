@@ -21,6 +21,7 @@ from mmc_viz.attacks.carlini_wagner import ead as ead
 from mmc_viz.attacks.deepfool import deepfool as deepfool
 from mmc_viz.attacks.fast_minimum_norm import ddn as ddn
 from mmc_viz.attacks.fast_minimum_norm import fmn as fmn
+from mmc_viz.attacks.flatness import zero_gradient as zero_gradient
 from mmc_viz.attacks.gradient import apgd as apgd
 from mmc_viz.attacks.gradient import bim as bim
 from mmc_viz.attacks.gradient import fgsm as fgsm

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 from mmc_viz.commands.arguments import print_table
@@ -61,16 +61,18 @@ class Matrix:
             for s in range(len(names))
         ]
         accuracy = [[right / images for right in row] for row in count]
+        flat = [sum(column) for column in zip(*found["zero_gradient"], strict=True)]
         print(
             f"accuracy under {method.name}, {method.measures}; rows: crafted on, columns: judged by"
         )
         print_table(
-            ["", *names],
+            ["", *names, "zero grad."],
             [
-                [name, *(f"{share:.1%}" for share in row)]
-                for name, row in zip(names, accuracy, strict=True)
+                [name, *(f"{share:.1%}" for share in row), str(number)]
+                for name, row, number in zip(names, accuracy, flat, strict=True)
             ],
         )
+        print("zero grad.: images on which what is climbed has an exactly zero gradient")
         print(f"data: {data.source}")
         return {
             "matrix": {
@@ -84,6 +86,7 @@ class Matrix:
                 "images": images,
                 "correct": count,
                 "accuracy": accuracy,
+                "zero_gradient": flat,
                 "device": subjects[0].device,
                 "seconds": found["seconds"],
             }
@@ -94,6 +97,7 @@ def _cross(subjects: list[Subject], attack: Callable, part: slice, seed: int) ->
     """Attack each model, and ask all of them about what came out."""
     from mmc_viz.evaluation import transfer_matrix
 
+    @wraps(attack)
     def anew(model: Any, images: Any, labels: Any, **more: Any) -> Any:
         # The same random starts for each pair of models.
         return seeded(attack, seed)(model, images, labels, **more)
@@ -101,7 +105,10 @@ def _cross(subjects: list[Subject], attack: Callable, part: slice, seed: int) ->
     models = {subject.name: subject.model for subject in subjects}
     first = subjects[0]
     matrix = transfer_matrix(models, first.images[part], first.labels[part], attack=anew)
-    return {"correct": matrix.correct.int().permute(2, 0, 1).tolist()}
+    return {
+        "correct": matrix.correct.int().permute(2, 0, 1).tolist(),
+        "zero_gradient": matrix.zero_gradient.int().T.tolist(),
+    }
 
 
 class Detections:
@@ -159,10 +166,11 @@ class Detections:
         ]
         print(f"telling attacked images, {methods[0].measures}, from clean ones by the logit")
         print_table(
-            ["model", "attack", "images", "fooled", "AUC", "AUC of the fooled"],
+            ["model", "attack", "images", "fooled", "AUC", "AUC of the fooled", "zero grad."],
             [
                 [r["model"], r["attack"], str(r["images"]), str(r["fooled"])]
                 + ["none" if r[key] is None else f"{r[key]:.3f}" for key in ("auc", "auc_fooled")]
+                + [str(r["zero_gradient"])]
                 for r in rows
             ],
         )
@@ -177,7 +185,8 @@ def _score(settings: dict[str, Any], model: Any, images: Any, labels: Any, seed:
     found = detection(model, images, labels, **settings, seed=seed)
     scores = {f"score under {name}": values.tolist() for name, values in found.attacked.items()}
     fooled = {f"fooled by {name}": mask.int().tolist() for name, mask in found.fooled.items()}
-    return {"clean": found.clean.tolist(), **scores, **fooled}
+    flat = {f"flat under {name}": mask.int().tolist() for name, mask in found.zero_gradient.items()}
+    return {"clean": found.clean.tolist(), **scores, **fooled, **flat}
 
 
 def _joined(verdicts: Verdicts) -> Any:
@@ -195,4 +204,5 @@ def _joined(verdicts: Verdicts) -> Any:
 
     clean = torch.tensor(verdicts["clean"])
     scores = of("score under ", torch.float32)
-    return Detection("logit", clean, scores, of("fooled by ", torch.bool))
+    fooled, flat = of("fooled by ", torch.bool), of("flat under ", torch.bool)
+    return Detection("logit", clean, scores, fooled, flat)

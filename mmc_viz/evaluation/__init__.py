@@ -4,6 +4,7 @@ A label that is wrong on the clean image counts as not robust, so robust accurac
 clean accuracy. Every share comes with a Wilson interval.
 """
 
+from mmc_viz.attacks import zero_gradient as zero_gradient
 from mmc_viz.evaluation.curves import RobustnessCurve as RobustnessCurve
 from mmc_viz.evaluation.curves import robustness_curve as robustness_curve
 from mmc_viz.evaluation.detection import Detection as Detection
@@ -14,6 +15,5 @@ from mmc_viz.evaluation.ensemble import worst_case as worst_case
 from mmc_viz.evaluation.intervals import wilson_interval as wilson_interval
 from mmc_viz.evaluation.judging import accuracy as accuracy
 from mmc_viz.evaluation.judging import correct as correct
-from mmc_viz.evaluation.judging import zero_gradient as zero_gradient
 from mmc_viz.evaluation.transfers import TransferMatrix as TransferMatrix
 from mmc_viz.evaluation.transfers import transfer_matrix as transfer_matrix

@@ -16,8 +16,9 @@ from mmc_viz import tables
 from mmc_viz.attacks import View, frozen
 from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.checks import check_epsilons
+from mmc_viz.attacks.flatness import flat_under
 from mmc_viz.evaluation.intervals import wilson_interval
-from mmc_viz.evaluation.judging import correct, zero_gradient
+from mmc_viz.evaluation.judging import correct
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,7 @@ def robustness_curve(
         for a, (name, attack) in enumerate(attacks.items()):
             bar.set_description(name)
             settings = _settings(attack)
-            if "objective" in settings:
-                objective = settings["objective"]
-                flat[a] = zero_gradient(view, images, labels, objective=objective)
+            flat[a] = flat_under(attack, view, images, labels)
             measure = _survival if {"eps", ""} & settings.keys() else _survival_by_distance
             table[a] = measure(view, images, labels, budgets, attack, clean)
             bar.update()

@@ -21,6 +21,7 @@ from mmc_viz import tables
 from mmc_viz.attacks import frozen, pgd
 from mmc_viz.attacks.checks import check_images, check_labels
 from mmc_viz.attacks.evading import evading
+from mmc_viz.attacks.flatness import flat_under
 from mmc_viz.networks import outputs
 
 #: How sure a model is of an image, from its logits.
@@ -45,12 +46,15 @@ class Detection:
         For each attack the scores of what it made of them.
     fooled : dict[str, Bool[Tensor, "batch"]]
         For each attack where the model errs on that.
+    zero_gradient : dict[str, Bool[Tensor, "batch"]], optional
+        For each attack where what it climbs has an exactly zero gradient at the clean image.
     """
 
     score: str
     clean: Float[Tensor, " batch"]
     attacked: dict[str, Float[Tensor, " batch"]]
     fooled: dict[str, Bool[Tensor, " batch"]]
+    zero_gradient: dict[str, Bool[Tensor, " batch"]] | None = None
 
     def auc(self, attack: str, *, fooled_only: bool = False) -> float | None:
         """Area under the ROC curve of clean against attacked images, 0..1.
@@ -66,6 +70,9 @@ class Detection:
         truth = [1] * len(self.clean) + [0] * len(scores)
         return float(roc_auc_score(truth, [*self.clean.tolist(), *scores.tolist()]))
 
+    def _flat(self, attack: str) -> int | None:
+        return None if self.zero_gradient is None else int(self.zero_gradient[attack].sum())
+
     def rows(self) -> list[dict[str, Any]]:
         """Give one row for each attack."""
         return [
@@ -76,6 +83,7 @@ class Detection:
                 "fooled": int(self.fooled[attack].sum()),
                 "auc": self.auc(attack),
                 "auc_fooled": self.auc(attack, fooled_only=True),
+                "zero_gradient": self._flat(attack),
             }
             for attack in self.attacked
         ]
@@ -140,13 +148,14 @@ def detection(
     if attacks is None:
         attacks = {name: partial(pgd, objective=name) for name in ("cross_entropy", "margin")}
     attacks = attacks | {"evading": evading}
-    scores, fooled = {}, {}
+    scores, fooled, flat = {}, {}, {}
     with frozen(model, images) as view:
         clean = SCORES[score](outputs(view.exact, images)[0]).cpu()
         for name, attack in attacks.items():
+            flat[name] = flat_under(attack, view, images, labels)
             generator = torch.Generator().manual_seed(seed)
             found = attack(view, images, labels, eps=eps, norm=norm, generator=generator)
             logits, _ = outputs(view.exact, found.clamp(0, 1))
             scores[name] = SCORES[score](logits).cpu()
             fooled[name] = (logits.argmax(dim=1) != labels).cpu()
-    return Detection(score, clean, scores, fooled)
+    return Detection(score, clean, scores, fooled, flat)

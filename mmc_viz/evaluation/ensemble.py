@@ -28,9 +28,9 @@ from mmc_viz.attacks.checks import (
     check_labels,
     check_norm,
 )
+from mmc_viz.attacks.flatness import has_gradient, zero_gradient
 from mmc_viz.attacks.published import PARTS, autoattack, load_published, usable_parts
 from mmc_viz.evaluation.intervals import wilson_interval
-from mmc_viz.evaluation.judging import has_gradient, zero_gradient
 from mmc_viz.networks import outputs
 
 #: What `broken_by` says of an image on which the model errs without any attack.

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from mmc_viz import tables
 from mmc_viz.attacks import transfer
 from mmc_viz.attacks.checks import check_images, check_labels
+from mmc_viz.attacks.flatness import flat_under
 from mmc_viz.evaluation.judging import correct
 
 
@@ -28,11 +29,15 @@ class TransferMatrix:
         Models by which they are judged.
     correct : Bool[Tensor, "sources targets batch"]
         Whether the target is right on the image and on what was made of it.
+    zero_gradient : Bool[Tensor, "sources batch"], optional
+        Whether what the attack climbs has an exactly zero gradient of the source at the image: then
+        it is no wonder that nothing carries over.
     """
 
     sources: list[str]
     targets: list[str]
     correct: Bool[Tensor, "sources targets batch"]
+    zero_gradient: Bool[Tensor, "sources batch"] | None = None
 
     @property
     def accuracy(self) -> Float[Tensor, "sources targets"]:
@@ -41,6 +46,7 @@ class TransferMatrix:
 
     def rows(self) -> list[dict[str, Any]]:
         """Give one row for each pair of source and target."""
+        flat = None if self.zero_gradient is None else self.zero_gradient.sum(dim=1).tolist()
         return [
             {
                 "source": source,
@@ -48,6 +54,7 @@ class TransferMatrix:
                 "images": self.correct.shape[2],
                 "correct": int(self.correct[s, t].sum()),
                 "accuracy": self.accuracy[s, t].item(),
+                "zero_gradient": None if flat is None else flat[s],
             }
             for s, source in enumerate(self.sources)
             for t, target in enumerate(self.targets)
@@ -102,6 +109,7 @@ def transfer_matrix(
     check_labels(labels, images)
     names = list(models)
     table = torch.zeros(len(names), len(names), len(images), dtype=torch.bool)
+    flat = [flat_under(attack, source, images, labels) for source in models.values()]
     with tqdm(total=len(names) ** 2, unit="pair", disable=not progress) as bar:
         for s, source in enumerate(models.values()):
             for t, target in enumerate(models.values()):
@@ -112,4 +120,4 @@ def transfer_matrix(
                 right = correct(target, images, labels) & correct(target, found, labels)
                 table[s, t] = right.cpu()
                 bar.update()
-    return TransferMatrix(names, names, table)
+    return TransferMatrix(names, names, table, torch.stack(flat))
