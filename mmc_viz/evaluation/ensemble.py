@@ -44,7 +44,7 @@ _QUICK = {
 }
 _STANDARD = _QUICK | {
     "apgd margin, long": partial(apgd, objective="margin", steps=100, restarts=2),
-    "apgd targeted, long": partial(apgd, objective="targeted_margin", steps=100, restarts=2),
+    "apgd targeted, long": partial(apgd, objective="targeted_margin", steps=100, restarts=3),
     "fmn, long": partial(fmn, steps=200),
     "square, long": partial(square, queries=2000),
 }
