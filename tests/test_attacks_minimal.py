@@ -8,16 +8,18 @@ import torch
 from conftest import Linear
 from torch import nn
 
-from mmc_viz.attacks import MINIMAL_NORM, cw, ddn, deepfool, ead, fmn, frozen, pgd
+from mmc_viz.attacks import MINIMAL_NORM, cw, ddn, deepfool, ead, fab, fmn, frozen, pgd, square
 from mmc_viz.attacks.balls import BALLS
-from mmc_viz.attacks.deepfool import to_boundary
+from mmc_viz.attacks.hyperplanes import to_boundary
 from mmc_viz.checkpoints import load_model
+from mmc_viz.datasets import load_dataset
 from mmc_viz.networks import make_classifier
 
 NORMS = ["linf", "l2"]
 ATTACKS = sorted(MINIMAL_NORM)
 #: Each attack in each of its norms; `ead` minimises another measure.
-EXACT = [(fmn, "linf"), (fmn, "l2"), (deepfool, "linf"), (deepfool, "l2"), (ddn, "l2"), (cw, "l2")]
+EXACT = [(attack, norm) for attack in (fmn, deepfool, fab) for norm in ("linf", "l2")]
+EXACT += [(ddn, "l2"), (cw, "l2")]
 #: Fewer steps where only the contract is looked at.
 FAST = {
     "cw": partial(cw, steps=50, search_steps=3),
@@ -25,6 +27,7 @@ FAST = {
     "deepfool": partial(deepfool, steps=30),
     "ddn": partial(ddn, steps=20),
     "fmn": partial(fmn, steps=20),
+    "fab": partial(fab, steps=20, rivals=3),
 }
 
 
@@ -300,6 +303,44 @@ def test_medians_are_within_five_percent_of_those_of_foolbox(digits, name):
     assert all(own <= 1.05 * other for own, other in medians.values()), medians
 
 
+def clothes_and_a_model_trained_against_linf():
+    data = load_dataset("fashion_mnist", limit=24)
+    return load_model("fashion-sce-at"), data.inputs(), data.labels
+
+
+def test_fab_comes_from_outside_to_where_small_changes_do_nothing():
+    """Pixels darker than the budget of its training mean nothing to this model, so inside a ball of
+    l2 there is little slope to follow; an attack without a gradient shows what is to be found."""
+    model, images, labels = clothes_and_a_model_trained_against_linf()
+    right, eps = ~fooled(model, images, labels), 1.0
+    inside = pgd(model, images, labels, eps=eps, norm="l2", steps=50)
+    blind = square(model, images, labels, eps=eps, norm="l2", queries=300)
+    outside = distances(model, images, labels, fab(model, images, labels, norm="l2"), "l2")
+    walking = distances(model, images, labels, fmn(model, images, labels, norm="l2"), "l2")
+    assert outside[right].median() < 0.7 * walking[right].median()
+    held = (~fooled(model, inside, labels)).sum() - (outside > eps).sum()
+    assert held > 0.4 * len(images)
+    assert (outside > eps).sum() <= (~fooled(model, blind, labels)).sum()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("name", ["digits-sce", "digits-mmc", "fashion-sce-at"])
+def test_fab_leaves_no_more_images_than_the_published_one(digits, name, norm):
+    pytest.importorskip("pyautoattack")
+    from mmc_viz.attacks.published import autoattack
+
+    model, images, labels = load_model(name), digits.inputs()[:24], digits.labels[:24]
+    if name.startswith("fashion"):
+        model, images, labels = clothes_and_a_model_trained_against_linf()
+    right = ~fooled(model, images, labels)
+    ours = distances(model, images, labels, fab(model, images, labels, norm=norm), norm)[right]
+    # The published one looks no further once it has found something within its budget, so what can
+    # be compared is how many images are left at one.
+    eps = ours.median().item()
+    theirs = autoattack(model, images, labels, eps=eps, norm=norm, parts=("fab-t",))
+    assert (ours > eps).sum() <= (~fooled(model, theirs, labels)).sum() + 1
+
+
 # --- the nearest point of the linear model --------------------------------------------------------
 
 
@@ -561,6 +602,7 @@ def test_a_logit_scale_changes_nothing(linear, attack):
     ("attack", "steps"),
     [
         (partial(fmn, steps=5, starts=2), [0, 1, 2, 3, 4, 5] * 2),
+        (partial(fab, steps=5, rivals=2), [0, 1, 2, 3, 4, 5] * 2),
         (partial(ddn, steps=5), [0, 1, 2, 3, 4, 5]),
         (partial(deepfool, steps=5), [0, 1, 2, 3, 4, 5] * 2),
         (partial(cw, steps=4, search_steps=2), [0, 1, 2, 3, 4] * 2),
@@ -598,6 +640,11 @@ def test_trace_sees_every_iterate_of_every_image(untrained, attack, steps):
         ("fmn", {"images": torch.full((12, 1, 8, 8), 2.0)}, r"`images` must lie in \[0, 1\].*255"),
         ("fmn", {"labels": torch.full((12,), 10)}, r"`labels` must be in 0 \.\. 9"),
         ("fmn", {"targets": torch.full((12,), 10)}, r"`targets` must be in 0 \.\. 9"),
+        ("fab", {"steps": 0}, "`steps` must be at least 1; got 0"),
+        ("fab", {"rivals": 0}, "`rivals` must be at least 1; got 0"),
+        ("fab", {"alpha_max": 1}, "`alpha_max` must be above 0 and below 1; got 1"),
+        ("fab", {"beta": 0}, "`beta` must be above 0 and below 1; got 0"),
+        ("fab", {"eta": 0.9}, "`eta` must be finite and at least 1; got 0.9"),
         ("ddn", {"norm": "linf"}, "`norm` must be one of l2; got 'linf'"),
         ("ddn", {"steps": 0}, "`steps` must be at least 1"),
         ("ddn", {"gamma": 0}, "`gamma` must be above 0 and below 1; got 0"),

@@ -2,8 +2,8 @@
 
 Fixed budget, `attack(model, images, labels, *, eps, ...) -> images`: `fgsm`, `bim`, `pgd`,
 `mim`, `apgd`, and without a gradient `square` and `spsa`. `transfer` runs an attack against one
-model for another. Minimal norm, without `eps`: `cw`, `ead`, `deepfool`, `ddn`, `fmn`; what they
-give back is the closest adversarial image found, else the clean one. Transforms, which are not
+model for another. Minimal norm, without `eps`: `cw`, `ead`, `deepfool`, `ddn`, `fmn`, `fab`; what
+they give back is the closest adversarial image found, else the clean one. Transforms, which are not
 aimed at a model: `gaussian_noise`, `rotation`.
 
 They take any `nn.Module` from images in [0, 1] to logits and leave it, the images and the random
@@ -19,6 +19,7 @@ from torch import Tensor
 from mmc_viz.attacks.carlini_wagner import cw as cw
 from mmc_viz.attacks.carlini_wagner import ead as ead
 from mmc_viz.attacks.deepfool import deepfool as deepfool
+from mmc_viz.attacks.fast_adaptive_boundary import fab as fab
 from mmc_viz.attacks.fast_minimum_norm import ddn as ddn
 from mmc_viz.attacks.fast_minimum_norm import fmn as fmn
 from mmc_viz.attacks.flatness import zero_gradient as zero_gradient
@@ -61,4 +62,5 @@ MINIMAL_NORM: dict[str, Callable[..., Tensor]] = {
     "deepfool": deepfool,
     "ddn": ddn,
     "fmn": fmn,
+    "fab": fab,
 }

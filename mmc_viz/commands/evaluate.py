@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attack",
         metavar="NAME",
-        help="fgsm, bim, pgd (default), mim, apgd, square, spsa; cw, ead, deepfool, ddn, fmn; "
+        help="fgsm, bim, pgd (default), mim, apgd, square, spsa; cw, ead, deepfool, ddn, fmn, fab; "
         "gaussian_noise, rotation; worst_case; a preset (authors_code_..., paper_...); or all, "
         "which is each of these but worst_case and the presets",
     )

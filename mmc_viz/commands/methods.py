@@ -30,6 +30,7 @@ IN_ALL: dict[str, dict[str, Any]] = {
     "cw": {"search_steps": 4, "steps": 60},
     "ead": {"search_steps": 4, "steps": 60},
     "fmn": {"steps": 60},
+    "fab": {"steps": 60, "rivals": 3},
     "spsa": {"samples": 32},
 }
 #: Sizes of transforms, where none is asked for those of the paper's authors.

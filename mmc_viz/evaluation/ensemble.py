@@ -1,9 +1,10 @@
 """The worst case: what is left of accuracy when each image meets the attack that it fears most.
 
 Attacks differ in what they miss. An image counts as robust here only if every attack of an ensemble
-has failed on it: Auto-PGD on the margin and on the margin to each rival class in turn, FMN, which
-needs no budget and so cannot spend it badly, and Square, which needs no gradient and so cannot be
-misled by one. A larger `budget` runs all that a smaller one runs, and more; so it never finds less.
+has failed on it: Auto-PGD on the margin and on the margin to each rival class in turn; FMN and FAB,
+which need no budget and so cannot spend it badly, and of which FAB comes from far outside; and
+Square, which needs no gradient and so cannot be misled by one. A larger `budget` runs all that a
+smaller one runs, and more; so it never finds less.
 """
 
 import time
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmc_viz import tables
-from mmc_viz.attacks import MINIMAL_NORM, apgd, fmn, frozen, square
+from mmc_viz.attacks import MINIMAL_NORM, apgd, fab, fmn, frozen, square
 from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.checks import (
     check_classes,
@@ -40,12 +41,14 @@ _QUICK = {
     "apgd margin": partial(apgd, objective="margin", steps=40),
     "apgd targeted": partial(apgd, objective="targeted_margin", steps=20),
     "fmn": partial(fmn, steps=40),
+    "fab": partial(fab, steps=40, rivals=2),
     "square": partial(square, queries=300),
 }
 _STANDARD = _QUICK | {
     "apgd margin, long": partial(apgd, objective="margin", steps=100, restarts=2),
     "apgd targeted, long": partial(apgd, objective="targeted_margin", steps=100, restarts=3),
     "fmn, long": partial(fmn, steps=200),
+    "fab, long": partial(fab, steps=100),
     "square, long": partial(square, queries=2000),
 }
 #: Attacks of our own in each budget, in the order in which they run.
