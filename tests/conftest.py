@@ -11,6 +11,8 @@ from mmc_viz.browser import find_chromium
 from mmc_viz.datasets import load_dataset
 
 # Threads that wait for each other on a busy machine cost many times what they save on tiny models.
+# The variable is for the kernels and servers that the tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 
 
