@@ -130,13 +130,22 @@ def test_handing_a_model_over_changes_nothing_but_what_is_frozen(scene):
     assert torch.equal(given.model(scene.images), scene.model(scene.images))
 
 
+def test_each_comparison_runs_in_a_process_of_its_own(monkeypatch):
+    settings = {"steps": 1, "rounds": 1, "rivals": False}
+    alone = attacks.Comparison("pgd", ("small_cnn", 1, 28), settings, handed_over=True)
+    monkeypatch.setattr(attacks, "COMPARISONS", (alone,))
+    monkeypatch.setattr(attacks, "take_turns", once)  # which another process does not know of
+    (row,) = attacks.measure()
+    assert row.name == "PGD-1 / floor, small_cnn, parameters not frozen" and row.value != 2
+    assert alone.run()[0].value == 2
+
+
 @pytest.mark.usefixtures("alone")
 def test_missing_libraries_are_named_and_left_out(monkeypatch, capsys):
     assert sorted(libraries.missing()) == sorted(libraries.INSTALL)
     assert libraries.pgd_of_others(eps=0.1, steps=2, step_size=0.1) == {}
     assert libraries.apgd_of_others(eps=0.1, steps=2) == {}
-    for name in ("compare_pgd", "compare_apgd"):
-        monkeypatch.setattr(attacks, name, lambda *args, **settings: [])
+    monkeypatch.setattr(attacks, "COMPARISONS", ())
     assert attacks.measure() == []
     printed = capsys.readouterr().out
     for name, command in libraries.INSTALL.items():
