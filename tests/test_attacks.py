@@ -46,7 +46,13 @@ def fooled(model, images, labels):
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(
-    "attack", [partial(pgd, steps=50), partial(apgd, steps=50), partial(bim, steps=50)]
+    "attack",
+    [
+        partial(pgd, steps=50),
+        partial(apgd, steps=50),
+        partial(apgd, steps=20, widest=10),
+        partial(bim, steps=50),
+    ],
 )
 def test_the_nearest_adversarial_point_of_a_linear_model_is_found(linear, attack, norm):
     model, images, labels = linear
@@ -202,6 +208,47 @@ def test_auto_pgd_goes_where_the_published_algorithm_goes(norm):
             steps,
         )
         torch.testing.assert_close(found[:, i], expected, rtol=0, atol=1e-9)
+
+
+class Overlooking(nn.Module):
+    """Fooled where the first pixel rises from 0.3 to 0.6, of which the first 0.2 do nothing.
+
+    Seven more are alike, but have to rise by 0.7. The other 56 pixels have a slope, with which nothing can be
+    won within a change of 1.3 in l2.
+    """
+
+    def forward(self, x):
+        pixels = x.flatten(1)
+        slopes = torch.tensor([10.0] + [2.0] * 7)
+        rise = (pixels[:, :8] - 0.5).relu() @ slopes + 0.1 * (pixels[:, 8:] - 0.5).sum(dim=1)
+        return torch.stack([torch.zeros_like(rise), rise - 1], dim=1)
+
+
+def test_from_outside_auto_pgd_finds_what_has_no_slope_inside():
+    images = torch.full((40, 1, 8, 8), 0.5)
+    images[:, 0, 0] = 0.3
+    labels = torch.zeros(40, dtype=torch.int64)
+
+    def share(**settings):
+        # A random start wakes the first pixel in a large ball now and then, in a small one never.
+        found = apgd(Overlooking(), images, labels, norm="l2", restarts=12, **settings)
+        return fooled(Overlooking(), found, labels).float().mean()
+
+    assert share(eps=0.35, steps=100) == 0
+    assert share(eps=0.35, steps=20, widest=10) > 0.9
+    assert share(eps=0.25, steps=20, widest=10) == 0  # the nearest lies at 0.3
+
+
+def test_from_outside_depends_on_the_place_alone_and_keeps_to_the_budget(untrained):
+    model, images, labels = untrained
+    attack = partial(apgd, eps=0.3, norm="l2", steps=5, widest=4)
+    found, parts = (attack(model, images, labels, batch_size=size) for size in (256, 5))
+    torch.testing.assert_close(parts, found, rtol=0, atol=1e-4)
+    assert (found - images).flatten(1).norm(dim=1).max() <= 0.3 * (1 + 1e-5)
+    assert found.min() >= 0 and found.max() <= 1
+    seen = []
+    attack(model, images, labels, trace=lambda step, *values: seen.append(step))
+    assert seen == list(range(6))
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -685,6 +732,12 @@ def test_mistakes_are_named_in_one_line(untrained, change, words):
     with pytest.raises(ValueError, match=words) as raised:
         pgd(model, **call)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("widest", [0.5, float("inf"), float("nan")])
+def test_a_ball_that_begins_smaller_than_the_budget_is_refused(untrained, widest):
+    with pytest.raises(ValueError, match="`widest` must be finite and at least 1; got"):
+        apgd(*untrained, eps=0.1, widest=widest)
 
 
 def test_a_target_equal_to_the_label_is_refused(untrained):

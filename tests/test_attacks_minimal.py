@@ -323,6 +323,19 @@ def test_fab_comes_from_outside_to_where_small_changes_do_nothing():
     assert (outside > eps).sum() <= (~fooled(model, blind, labels)).sum()
 
 
+def test_further_starts_of_fab_help_and_depend_on_the_place_alone(digits):
+    model, images, labels = load_model("digits-sce"), digits.inputs()[:20], digits.labels[:20]
+    attack = partial(fab, steps=10, norm="l2")
+    one = distances(model, images, labels, attack(model, images, labels), "l2")
+    found = attack(model, images, labels, restarts=3)
+    three = distances(model, images, labels, found, "l2")
+    # What is drawn towards the image at the end may be another point: within a percent.
+    assert (three <= 1.01 * one).all() and (three < 0.99 * one).any()
+    parts = attack(model, images, labels, restarts=3, batch_size=7)
+    again = distances(model, images, labels, parts, "l2")
+    torch.testing.assert_close(again, three, rtol=1e-2, atol=0)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", ["digits-sce", "digits-mmc", "fashion-sce-at"])
 def test_fab_leaves_no_more_images_than_the_published_one(digits, name, norm):
@@ -602,7 +615,7 @@ def test_a_logit_scale_changes_nothing(linear, attack):
     ("attack", "steps"),
     [
         (partial(fmn, steps=5, starts=2), [0, 1, 2, 3, 4, 5] * 2),
-        (partial(fab, steps=5, rivals=2), [0, 1, 2, 3, 4, 5] * 2),
+        (partial(fab, steps=5, rivals=2, restarts=2), [0, 1, 2, 3, 4, 5] * 4),
         (partial(ddn, steps=5), [0, 1, 2, 3, 4, 5]),
         (partial(deepfool, steps=5), [0, 1, 2, 3, 4, 5] * 2),
         (partial(cw, steps=4, search_steps=2), [0, 1, 2, 3, 4] * 2),
@@ -642,6 +655,7 @@ def test_trace_sees_every_iterate_of_every_image(untrained, attack, steps):
         ("fmn", {"targets": torch.full((12,), 10)}, r"`targets` must be in 0 \.\. 9"),
         ("fab", {"steps": 0}, "`steps` must be at least 1; got 0"),
         ("fab", {"rivals": 0}, "`rivals` must be at least 1; got 0"),
+        ("fab", {"restarts": 0}, "`restarts` must be at least 1; got 0"),
         ("fab", {"alpha_max": 1}, "`alpha_max` must be above 0 and below 1; got 1"),
         ("fab", {"beta": 0}, "`beta` must be above 0 and below 1; got 0"),
         ("fab", {"eta": 0.9}, "`eta` must be finite and at least 1; got 0.9"),

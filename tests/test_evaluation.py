@@ -305,6 +305,17 @@ def test_a_larger_budget_never_leaves_more():
     assert left[0].sum() > quick.robust.sum() > left[1].sum() == 0
 
 
+def test_in_l2_the_standard_worst_case_comes_from_outside_too(linear):
+    model, images, labels = linear
+    eps = 0.5 * model.distance(images, labels, "linf").min().item()
+    ran = {
+        norm: worst_case(model, images[:3], labels[:3], eps=eps, norm=norm).seconds.keys()
+        for norm in ("linf", "l2")
+    }
+    assert ran["l2"] - ran["linf"] == {"apgd from outside"}
+    assert not ran["linf"] - ran["l2"]
+
+
 def test_the_worst_case_is_no_larger_than_any_attack_of_its_own():
     model, data = load_model("digits-mmc"), load_dataset("digits", limit=20)
     images, labels = data.inputs(), data.labels

@@ -26,7 +26,7 @@ from mmc_viz.attacks.budget import Trace
 from mmc_viz.attacks.checks import check_count
 from mmc_viz.attacks.hyperplanes import onto_boundary
 from mmc_viz.attacks.leads import Aim
-from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column
+from mmc_viz.attacks.minimal import Hunt, check_positive, closest, column, offsets
 
 
 def fab(
@@ -37,6 +37,7 @@ def fab(
     steps: int = 100,
     norm: str = "linf",
     rivals: int = 9,
+    restarts: int = 1,
     alpha_max: float | int = 0.1,
     eta: float | int = 1.05,
     beta: float | int = 0.9,
@@ -55,6 +56,9 @@ def fab(
     rivals : int
         How many classes are headed for, one after the other, those first that are nearest if the
         model is linear.
+    restarts : int
+        How often that is done: first from the image, then from random points half as far as the
+        closest adversarial point so far.
     alpha_max : float
         How far the next point may be drawn towards the image's own place on the hyperplane, in
         (0, 1).
@@ -65,10 +69,9 @@ def fab(
 
     Notes
     -----
-    The other arguments are those of `fmn`; nothing is random here, so `generator` is not used. The
-    trace is called at each step, anew for each rival, with the lead in pixels as its `loss`.
-    Published with margins in logits and with random restarts; its targeted form, as in AutoAttack,
-    is the one that heads for one rival after the other.
+    The other arguments are those of `fmn`. The trace is called at each step, anew for each rival
+    and restart, with the lead in pixels as its `loss`. Published with margins in logits; its
+    targeted form, as in AutoAttack, is the one that heads for one rival after the other.
 
     References
     ----------
@@ -77,18 +80,23 @@ def fab(
     """
     check_count("steps", steps, 1)
     check_count("rivals", rivals, 1)
+    check_count("restarts", restarts, 1)
     check_positive("alpha_max", alpha_max, below=1)
     check_positive("beta", beta, below=1)
     if not 1 <= eta < float("inf"):
         raise ValueError(f"`eta` must be finite and at least 1; got {eta}.")
+
+    offset = offsets(images, norm, generator)
 
     def search(hunt: Hunt, record: Callable | None) -> None:
         aims = [hunt.aim]
         if targets is None:
             ranked = hunt.nearest_rivals()[:, :rivals]
             aims = [replace(hunt.aim, rivals=rival) for rival in ranked.unbind(dim=1)]
-        for aim in aims:
-            _walk(hunt, aim, steps, alpha_max, eta, beta, record)
+        for number in range(restarts):
+            start = hunt.aside(offset(number)) if number else hunt.images
+            for aim in aims:
+                _walk(hunt, aim, start, steps, alpha_max, eta, beta, record)
 
     return closest(
         model,
@@ -106,14 +114,15 @@ def fab(
 def _walk(
     hunt: Hunt,
     aim: Aim,
+    start: Float[Tensor, "batch channels height width"],
     steps: int,
     alpha_max: float | int,
     eta: float | int,
     beta: float | int,
     record: Callable | None,
 ) -> None:
-    """Walk along the boundary of `aim`, from the images."""
-    points, ball = hunt.images.clone(), hunt.ball
+    """Walk along the boundary of `aim`, from `start`."""
+    points, ball = start.clone(), hunt.ball
     active = torch.arange(len(points), device=points.device)
     for step in range(steps + 1):
         last = step == steps

@@ -11,7 +11,6 @@ $$\delta_{s+1} = \mathrm{project}_{\epsilon_{s+1}}\Bigl( \delta_s + \alpha_s
 with steps $\alpha_s$ that fall along half a cosine.
 """
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +23,7 @@ from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.budget import Trace
 from mmc_viz.attacks.checks import check_count
 from mmc_viz.attacks.leads import Aim, dual_length
-from mmc_viz.attacks.minimal import LEAST, Hunt, check_positive, closest, column
+from mmc_viz.attacks.minimal import LEAST, Hunt, check_positive, closest, column, offsets
 
 Numbers = Float[Tensor, " batch"]
 
@@ -114,11 +113,7 @@ def fmn(
     check_positive("step_size", step_size)
     check_positive("gamma", gamma, below=1)
 
-    @functools.cache  # drawn once for all images of the call, whatever the batches
-    def offsets(start: int) -> Tensor:
-        return BALLS[norm].sample(images.shape, source).to(images)
-
-    source = generator if generator is not None else torch.Generator().manual_seed(0)
+    offset = offsets(images, norm, generator)
 
     def budget(part, eps, best, reached, estimate):
         # A little beyond the estimate: on a linear model it is the boundary itself.
@@ -133,12 +128,11 @@ def fmn(
             if start % 2 and targets is None and rank < ranked.shape[1]:
                 aim = replace(aim, rivals=ranked[:, rank])
             elif start:
-                reach = hunt.sizes.nan_to_num(posinf=0.2) / 2
-                begin = begin + column(reach) * offsets(start)[hunt.places]
+                begin = hunt.aside(offset(start))
             _follow(
                 hunt,
                 aim,
-                begin.clamp(0, 1),
+                begin,
                 torch.full_like(hunt.sizes, torch.inf),
                 steps=steps,
                 step_size=step_size,

@@ -1,6 +1,7 @@
 """Attacks that follow the gradient of an objective within a fixed budget."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from mmc_viz.attacks.ascent import Adaptive, Constant, Momentum, Rule, ascend
 from mmc_viz.attacks.balls import BALLS
 from mmc_viz.attacks.budget import Attempt, Part, Trace, within_budget
 from mmc_viz.attacks.checks import check_count, check_step_size
+from mmc_viz.attacks.shrinking import from_outside
 from mmc_viz.objectives import Objective
 
 
@@ -256,6 +258,7 @@ def apgd(
     objective: str | Objective = "margin",
     targets: Int[Tensor, " batch"] | None = None,
     restarts: int = 1,
+    widest: float | int = 1.0,
     generator: torch.Generator | None = None,
     trace: Trace | None = None,
     batch_size: int = 256,
@@ -264,15 +267,28 @@ def apgd(
     """Ascend with steps that find their own length: Auto-PGD.
 
     It begins with steps of twice the budget, and halves them, going back to the best point so far,
-    where they no longer raise the objective. There is nothing to tune but `steps`. The other
-    arguments are those of `pgd`. With `objective="targeted_margin"` each rival class is tried in
-    turn.
+    where they no longer raise the objective. There is nothing to tune but `steps`. With
+    `objective="targeted_margin"` each rival class is tried in turn.
+
+    Parameters
+    ----------
+    widest : float
+        Above 1 it comes from outside: it takes `steps` steps in each of a series of balls, the
+        first `widest` times as large as the budget, and then those in the ball of the budget. A
+        trace sees the last alone.
+
+    Notes
+    -----
+    The other arguments are those of `pgd`.
 
     References
     ----------
     Croce, Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
-    parameter-free attacks", ICML 2020, https://arxiv.org/abs/2003.01690.
+    parameter-free attacks", ICML 2020, https://arxiv.org/abs/2003.01690. With balls that shrink, in
+    l1: Croce, Hein, "Mind the box", ICML 2021, https://arxiv.org/abs/2103.01208.
     """
+    if not 1 <= widest < float("inf"):
+        raise ValueError(f"`widest` must be finite and at least 1; got {widest}.")
     return _ascent(
         model,
         images,
@@ -284,6 +300,7 @@ def apgd(
         starts=_at_random(restarts, norm, generator),
         steps=steps,
         rule=lambda part: Adaptive(part, BALLS[norm], steps),
+        approach=partial(from_outside, widest=widest, steps=steps) if widest > 1 else None,
         trace=trace,
         batch_size=batch_size,
         progress=progress,
@@ -329,21 +346,28 @@ def _ascent(
     steps: int,
     rule: Callable[[Part], Rule],
     norm: str,
+    approach: Callable[..., Tensor] | None = None,
     **frame: Any,
 ) -> Float[Tensor, "batch channels height width"]:
-    """Ascend from each start, with the images that are not yet fooled."""
+    """Ascend from each start, with the images that are not yet fooled.
+
+    `approach(view, part, start, ball=)` may lead from a start to a better one.
+    """
     check_count("steps", steps, 1)
 
     def attempts(images: Tensor, budgets: Tensor) -> Iterator[Attempt]:
         for start in starts(images, budgets):
 
             def attempt(view, part, record, start=start):
+                ball, begin = BALLS[norm], start[part.rows]
+                if approach is not None and len(begin):
+                    begin = approach(view, part, begin, ball=ball)
                 return ascend(
                     view,
                     part,
-                    start[part.rows],
+                    begin,
                     steps=steps,
-                    ball=BALLS[norm],
+                    ball=ball,
                     rule=rule(part),
                     record=record,
                 )

@@ -7,6 +7,7 @@ All these attacks raise the lead, of `mmc_viz.attacks.leads`. What they have fou
 the image at the end, as far as it stays adversarial.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -38,6 +39,7 @@ Measure = Callable[[Tensor], Tensor]
 
 #: In pixels: an image as near a boundary as this may be taken for either class, by rounding alone.
 LEAST = 1e-5
+_UNKNOWN = 0.2  # what stands for a distance before there is one
 _HALVINGS = 12  # of the way from the image to the point found: a part in 4096 is left
 
 
@@ -98,6 +100,14 @@ class Hunt:
     def stretch(self) -> float:
         """How long in l2 a change of length 1 in linf can be."""
         return math.sqrt(math.prod(self.images.shape[1:]))
+
+    def aside(self, offset: Float[Tensor, "call channels height width"]) -> Images:
+        """Give starts beside the images, half as far as the closest adversarial point so far.
+
+        `offset` holds points of the unit ball, for all images of the call.
+        """
+        reach = self.sizes.nan_to_num(posinf=_UNKNOWN) / 2
+        return (self.images + column(reach) * offset[self.places]).clamp(0, 1)
 
     def in_l2(self, eps: Numbers) -> Numbers:
         """How long in l2 a change of these lengths can be."""
@@ -244,6 +254,23 @@ def closest(
                 hunt.tighten()
                 found[places] = hunt.found
     return found
+
+
+def offsets(
+    images: Images, norm: str, generator: torch.Generator | None
+) -> Callable[[int], Tensor]:
+    """Give random points of the unit ball for all images of a call, the same for each number.
+
+    So a start depends on an image's place in the call, whatever the batches. Without a generator a
+    private one is used, seeded 0.
+    """
+    source = generator if generator is not None else torch.Generator().manual_seed(0)
+
+    @functools.cache
+    def offset(number: int) -> Tensor:
+        return BALLS[norm].sample(images.shape, source).to(images)
+
+    return offset
 
 
 def column(values: Numbers) -> Float[Tensor, "batch 1 1 1"]:
