@@ -213,8 +213,8 @@ def test_auto_pgd_goes_where_the_published_algorithm_goes(norm):
 class Overlooking(nn.Module):
     """Fooled where the first pixel rises from 0.3 to 0.6, of which the first 0.2 do nothing.
 
-    Seven more are alike, but have to rise by 0.7. The other 56 pixels have a slope, with which nothing can be
-    won within a change of 1.3 in l2.
+    Seven more are alike, but have to rise by 0.7. The other 56 pixels have a slope, with which
+    nothing can be won within a change of 1.3 in l2.
     """
 
     def forward(self, x):
