@@ -225,18 +225,18 @@ class Overlooking(nn.Module):
 
 
 def test_from_outside_auto_pgd_finds_what_has_no_slope_inside():
-    images = torch.full((40, 1, 8, 8), 0.5)
+    images = torch.full((20, 1, 8, 8), 0.5)
     images[:, 0, 0] = 0.3
-    labels = torch.zeros(40, dtype=torch.int64)
+    labels = torch.zeros(20, dtype=torch.int64)
 
     def share(**settings):
         # A random start wakes the first pixel in a large ball now and then, in a small one never.
-        found = apgd(Overlooking(), images, labels, norm="l2", restarts=12, **settings)
+        found = apgd(Overlooking(), images, labels, norm="l2", restarts=8, **settings)
         return fooled(Overlooking(), found, labels).float().mean()
 
-    assert share(eps=0.35, steps=100) == 0
-    assert share(eps=0.35, steps=20, widest=10) > 0.9
-    assert share(eps=0.25, steps=20, widest=10) == 0  # the nearest lies at 0.3
+    assert share(eps=0.35, steps=50) == 0
+    assert share(eps=0.35, steps=10, widest=10) > 0.6
+    assert share(eps=0.25, steps=10, widest=10) == 0  # the nearest lies at 0.3
 
 
 def test_from_outside_depends_on_the_place_alone_and_keeps_to_the_budget(untrained):

@@ -55,7 +55,7 @@ _STANDARD = _QUICK | {
 _IN_L2 = {
     "apgd from outside": partial(apgd, objective="targeted_margin", steps=20, widest=10),
 }
-#: Attacks of our own in each budget, in the order in which they run.
+#: Attacks of our own in each budget, whatever the norm, in the order in which they run.
 BUDGETS: dict[str, dict[str, Callable[..., Tensor]]] = {
     "quick": _QUICK,
     "standard": _STANDARD,
@@ -195,22 +195,20 @@ def worst_case(
     check_eps(eps, images, norm)
     if len(images) == 0:
         raise ValueError("`images` must hold at least one image; got none.")
-    ensemble = dict(BUDGETS[budget])
-    if norm == "l2" and budget != "quick":
-        ensemble |= _IN_L2
+    attacks = ensemble(budget, norm)
     if budget == "thorough":
         load_published()
-        ensemble |= {f"autoattack {part}": partial(autoattack, parts=(part,)) for part in PARTS}
+        attacks |= {f"autoattack {part}": partial(autoattack, parts=(part,)) for part in PARTS}
     with frozen(model, images) as view:
         logits, _ = outputs(view.exact, images)
         check_classes("labels", labels, logits.shape[1])
-        left_out = _not_usable(ensemble, logits.shape[1], has_gradient(view, images))
+        left_out = _not_usable(attacks, logits.shape[1], has_gradient(view, images))
         for name in left_out:
-            del ensemble[name]
+            del attacks[name]
         alive = logits.argmax(dim=1) == labels
         broken_by: list[str | None] = [None if right else CLEAN for right in alive.tolist()]
         seconds = {}
-        bar = tqdm(ensemble.items(), unit="attack", disable=not progress)
+        bar = tqdm(attacks.items(), unit="attack", disable=not progress)
         for number, (name, attack) in enumerate(bar):
             bar.set_description(name)
             start = time.perf_counter()
@@ -226,13 +224,18 @@ def worst_case(
     return WorstCase(alive.cpu(), broken_by, seconds, flat, eps, norm, budget, left_out)
 
 
+def ensemble(budget: str, norm: str) -> dict[str, Callable[..., Tensor]]:
+    """Attacks of our own that a budget runs in a norm, in their order."""
+    return BUDGETS[budget] | (_IN_L2 if norm == "l2" and budget != "quick" else {})
+
+
 def _not_usable(
-    ensemble: dict[str, Callable[..., Tensor]], num_classes: int, differentiable: bool
+    attacks: dict[str, Callable[..., Tensor]], num_classes: int, differentiable: bool
 ) -> list[str]:
-    """Attacks of an ensemble that make no sense for so few classes, or without a gradient."""
+    """Attacks that make no sense for so few classes, or without a gradient."""
     undefined = {f"autoattack {part}" for part in set(PARTS) - set(usable_parts(num_classes))}
     return [
-        name for name in ensemble if name in undefined or not (differentiable or "square" in name)
+        name for name in attacks if name in undefined or not (differentiable or "square" in name)
     ]
 
 
