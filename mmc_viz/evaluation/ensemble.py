@@ -53,7 +53,9 @@ _STANDARD = _QUICK | {
     "square, long": partial(square, queries=2000),
 }
 _IN_L2 = {
-    "apgd from outside": partial(apgd, objective="targeted_margin", steps=20, widest=10, restarts=2),
+    "apgd from outside": partial(
+        apgd, objective="targeted_margin", steps=20, widest=10, restarts=2
+    ),
 }
 #: Attacks of our own in each budget, whatever the norm, in the order in which they run.
 BUDGETS: dict[str, dict[str, Callable[..., Tensor]]] = {
