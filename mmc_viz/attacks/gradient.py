@@ -1,18 +1,16 @@
 """Attacks that follow the gradient of an objective within a fixed budget."""
 
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mmc_viz.attacks.ascent import Adaptive, Constant, Momentum, Rule, ascend
+from mmc_viz.attacks.ascent import Adaptive, Constant, Momentum
 from mmc_viz.attacks.balls import BALLS
-from mmc_viz.attacks.budget import Attempt, Part, Trace, within_budget
-from mmc_viz.attacks.checks import check_count, check_step_size
+from mmc_viz.attacks.budget import Trace
 from mmc_viz.attacks.shrinking import from_outside
+from mmc_viz.attacks.starts import ascents, at_random, at_the_image, step_sizes
 from mmc_viz.objectives import Objective
 
 
@@ -40,7 +38,7 @@ def fgsm(
     Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015,
     https://arxiv.org/abs/1412.6572.
     """
-    return _ascent(
+    return ascents(
         model,
         images,
         labels,
@@ -48,7 +46,7 @@ def fgsm(
         norm=norm,
         objective=objective,
         targets=targets,
-        starts=_at_the_image,
+        starts=at_the_image,
         steps=1,
         rule=lambda part: Constant(part, BALLS[norm], part.eps),
         trace=trace,
@@ -82,8 +80,8 @@ def bim(
     Kurakin, Goodfellow, Bengio, "Adversarial examples in the physical world", 2016,
     https://arxiv.org/abs/1607.02533.
     """
-    sizes = _step_sizes(step_size, steps, images)
-    return _ascent(
+    sizes = step_sizes(step_size, steps, images)
+    return ascents(
         model,
         images,
         labels,
@@ -91,7 +89,7 @@ def bim(
         norm=norm,
         objective=objective,
         targets=targets,
-        starts=_at_the_image,
+        starts=at_the_image,
         steps=steps,
         rule=lambda part: Constant(part, BALLS[norm], sizes(part)),
         trace=trace,
@@ -138,8 +136,8 @@ def mim(
     """
     if not 0 <= decay <= 1:
         raise ValueError(f"`decay` must be in [0, 1]; got {decay}.")
-    sizes = _step_sizes(step_size, steps, images)
-    return _ascent(
+    sizes = step_sizes(step_size, steps, images)
+    return ascents(
         model,
         images,
         labels,
@@ -147,7 +145,7 @@ def mim(
         norm=norm,
         objective=objective,
         targets=targets,
-        starts=_at_the_image,
+        starts=at_the_image,
         steps=steps,
         rule=lambda part: Momentum(part, BALLS[norm], sizes(part), decay),
         trace=trace,
@@ -229,8 +227,8 @@ def pgd(
     Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018,
     https://arxiv.org/abs/1706.06083.
     """
-    sizes = _step_sizes(step_size, steps, images)
-    return _ascent(
+    sizes = step_sizes(step_size, steps, images)
+    return ascents(
         model,
         images,
         labels,
@@ -238,7 +236,7 @@ def pgd(
         norm=norm,
         objective=objective,
         targets=targets,
-        starts=_at_random(restarts, norm, generator),
+        starts=at_random(restarts, norm, generator),
         steps=steps,
         rule=lambda part: Constant(part, BALLS[norm], sizes(part)),
         trace=trace,
@@ -289,7 +287,7 @@ def apgd(
     """
     if not 1 <= widest < float("inf"):
         raise ValueError(f"`widest` must be finite and at least 1; got {widest}.")
-    return _ascent(
+    return ascents(
         model,
         images,
         labels,
@@ -297,7 +295,7 @@ def apgd(
         norm=norm,
         objective=objective,
         targets=targets,
-        starts=_at_random(restarts, norm, generator),
+        starts=at_random(restarts, norm, generator),
         steps=steps,
         rule=lambda part: Adaptive(part, BALLS[norm], steps),
         approach=partial(from_outside, widest=widest, steps=steps) if widest > 1 else None,
@@ -305,73 +303,3 @@ def apgd(
         batch_size=batch_size,
         progress=progress,
     )
-
-
-#: From images and budgets to the points at which to start, one set for each restart.
-Starts = Callable[[Tensor, Tensor], Iterator[Tensor]]
-
-
-def _at_the_image(images: Tensor, budgets: Tensor) -> Iterator[Tensor]:
-    yield images
-
-
-def _at_random(restarts: int, norm: str, generator: torch.Generator | None) -> Starts:
-    check_count("restarts", restarts, 1)
-
-    def starts(images: Tensor, budgets: Tensor) -> Iterator[Tensor]:
-        source = generator if generator is not None else torch.Generator().manual_seed(0)
-        for _ in range(restarts):
-            offset = BALLS[norm].sample(images.shape, source).to(images)
-            yield (images + budgets[:, None, None, None] * offset).clamp_(0, 1)
-
-    return starts
-
-
-def _step_sizes(
-    step_size: float | int | Tensor | None, steps: int, images: Tensor
-) -> Callable[[Part], Tensor]:
-    """Give the step of each image of a part; where none is asked for, `2.5 * eps / steps`."""
-    if step_size is None:
-        return lambda part: 2.5 * part.eps / steps
-    sizes = check_step_size(step_size, images)
-    return lambda part: sizes[part.rows]
-
-
-def _ascent(
-    model: nn.Module,
-    images: Float[Tensor, "batch channels height width"],
-    labels: Int[Tensor, " batch"],
-    *,
-    starts: Starts,
-    steps: int,
-    rule: Callable[[Part], Rule],
-    norm: str,
-    approach: Callable[..., Tensor] | None = None,
-    **frame: Any,
-) -> Float[Tensor, "batch channels height width"]:
-    """Ascend from each start, with the images that are not yet fooled.
-
-    `approach(view, part, start, ball=)` may lead from a start to a better one.
-    """
-    check_count("steps", steps, 1)
-
-    def attempts(images: Tensor, budgets: Tensor) -> Iterator[Attempt]:
-        for start in starts(images, budgets):
-
-            def attempt(view, part, record, start=start):
-                ball, begin = BALLS[norm], start[part.rows]
-                if approach is not None and len(begin):
-                    begin = approach(view, part, begin, ball=ball)
-                return ascend(
-                    view,
-                    part,
-                    begin,
-                    steps=steps,
-                    ball=ball,
-                    rule=rule(part),
-                    record=record,
-                )
-
-            yield attempt
-
-    return within_budget(model, images, labels, norm=norm, attempts=attempts, **frame)
