@@ -1,6 +1,7 @@
 """The benchmark's own arithmetic; nothing is timed here."""
 
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -84,8 +85,23 @@ def test_passes_through_folded_copies_are_counted(scene, steps):
     by_pgd = count_passes(model, lambda: pgd(model, images, labels, step_size=size, **settings))
     by_apgd = count_passes(model, lambda: apgd(model, images, labels, **settings))
     assert by_pgd.gradients == by_apgd.gradients == steps * len(images)
-    # The clean images, and the last iterates, are looked at without.
-    assert by_pgd.forwards >= 2 * len(images)
+    # The clean images are looked at without, and four to see that folding changes nothing.
+    assert by_pgd.forwards >= len(images) + 4
+
+
+def test_only_a_last_iterate_that_may_matter_is_looked_at(scene):
+    model, images, labels = scene.model, scene.images, scene.labels
+
+    def forwards(**settings):
+        run = partial(pgd, model, images, labels, eps=1e-4, objective="cross_entropy", **settings)
+        return count_passes(model, run).forwards
+
+    assert forwards(steps=4) == len(images) + 4
+    # How far one step leads is not known from the steps before.
+    assert forwards(steps=1) >= 2 * len(images) + 4
+    # Whoever tries again must know whom.
+    assert forwards(steps=4, restarts=2) == 2 * len(images) + 4
+    assert forwards(steps=4, trace=lambda *values: None) == 2 * len(images) + 4
 
 
 @pytest.mark.parametrize("attack", [pgd, apgd])

@@ -173,7 +173,10 @@ def ascend(
     rule: Rule,
     record: Callable | None,
 ) -> tuple[Images, Bool[Tensor, " batch"]]:
-    """Ascend from `start`; return the last iterate of each image and whether it fools the model."""
+    """Ascend from `start`; return the last iterate of each image and whether it fools the model.
+
+    In a final try the last iterate is not looked at where that is very unlikely to matter.
+    """
     result, fooled = start.clone(), torch.zeros_like(part.eps, dtype=torch.bool)
     last_directions = torch.zeros_like(start)
     first_leads, last_leads = torch.zeros_like(part.eps), torch.zeros_like(part.eps)
@@ -185,6 +188,10 @@ def ascend(
                 break
             record(step, active)
             continue
+        if last and part.final and record is None:
+            active = active[_in_reach(first_leads[active], last_leads[active], steps)]
+            if len(active) == 0:
+                break
         goal = part.goal.at(active)
         with torch.set_grad_enabled(not last):
             point = result[active].requires_grad_(not last)
@@ -221,6 +228,17 @@ def ascend(
         result[rest[done]] = aim[done]
         fooled[rest[done]] = True
     return result, fooled
+
+
+def _in_reach(first: Numbers, before_last: Numbers, steps: int) -> Bool[Tensor, " batch"]:
+    """Say where the last iterate, or a point near it, may fool the model after all.
+
+    Told from the margins at the first iterate and at the last but one. Where four times the way
+    gone so far would not do, one more step will not.
+    """
+    if steps == 1:
+        return torch.ones_like(first, dtype=torch.bool)
+    return -before_last <= 4 * (before_last - first)
 
 
 _TINY = torch.finfo(torch.float32).tiny

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -39,12 +40,15 @@ class Part:
         What is wanted of each.
     rows : Int[Tensor, "batch"]
         Place of each in the images of the call.
+    final : bool
+        Whether there will be no other try: then nobody asks which images this one has fooled.
     """
 
     images: Float[Tensor, "batch channels height width"]
     eps: Float[Tensor, " batch"]
     goal: Goal
     rows: Int[Tensor, " batch"]
+    final: bool = False
 
     def within(
         self, ball: Ball, points: Float[Tensor, "some channels height width"], rows: Tensor
@@ -55,7 +59,8 @@ class Part:
 
 #: One try: called as `attempt(view, part, record)`, it gives a point for each image and whether it
 #: fools the model. `record(step, rows, images, logits, values)` is to be called at every step with
-#: the rows of the part that have changed, if it is not None.
+#: the rows of the part that have changed, if it is not None. A final try may leave it unnoticed that
+#: a point fools the model.
 Attempt = Callable[[View, Part, Callable | None], tuple[Tensor, Tensor]]
 
 
@@ -98,19 +103,23 @@ def within_budget(
             fooled = goal.reached(logits)
             if trace is not None:
                 batch_size = len(images)
-            for attempt in attempts(images, budgets):
-                for aim in in_turn(goal, logits):
-                    recorder = None
-                    if trace is not None:
-                        recorder = Recorder(trace, images, logits, aim.value(logits))
-                    batches = (~fooled).nonzero()[:, 0].split(batch_size)
-                    for rows in tqdm(batches, unit="batch", leave=False, disable=not progress):
-                        # No batch is ever empty: some models cannot take one.
-                        if len(rows) == 0 and recorder is None:
-                            continue
-                        part = Part(images[rows], budgets[rows], aim.at(rows), rows)
-                        record = None if recorder is None else recorder.of(rows)
-                        found[rows], fooled[rows] = attempt(view, part, record)
+            tries = (
+                (attempt, aim)
+                for attempt in attempts(images, budgets)
+                for aim in in_turn(goal, logits)
+            )
+            for (attempt, aim), another in pairwise(chain(tries, [None])):
+                recorder = None
+                if trace is not None:
+                    recorder = Recorder(trace, images, logits, aim.value(logits))
+                batches = (~fooled).nonzero()[:, 0].split(batch_size)
+                for rows in tqdm(batches, unit="batch", leave=False, disable=not progress):
+                    # No batch is ever empty: some models cannot take one.
+                    if len(rows) == 0 and recorder is None:
+                        continue
+                    part = Part(images[rows], budgets[rows], aim.at(rows), rows, another is None)
+                    record = None if recorder is None else recorder.of(rows)
+                    found[rows], fooled[rows] = attempt(view, part, record)
     return found
 
 

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, fx, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mmc_viz.attacks.checks import check_classes, check_logits, warn_of_probabilities
 from mmc_viz.networks import eval_mode
@@ -128,12 +128,13 @@ def _folded(model: nn.Module, images: Float[Tensor, "batch channels height width
 
 def _fold_batch_norms(model: nn.Module) -> nn.Module:
     """Put each batch norm that follows a convolution, and it alone, into its weights."""
+    model = copy.deepcopy(model)  # its weights are about to change
     # Shapes cannot be checked on the stand-ins that tracing passes through the model.
     with _shapes_unchecked():
-        traced = fx.symbolic_trace(model)
-    modules = dict(traced.named_modules())
-    calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
-    for node in list(traced.graph.nodes):
+        graph = fx.Tracer().trace(model)
+    modules = dict(model.named_modules())
+    calls = [node.target for node in graph.nodes if node.op == "call_module"]
+    for node in list(graph.nodes):
         if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
             continue
         source = node.args[0]
@@ -143,19 +144,25 @@ def _fold_batch_norms(model: nn.Module) -> nn.Module:
             and len(source.users) == 1
             and calls.count(source.target) == 1
         ):
-            fused = fuse_conv_bn_eval(modules[source.target], modules[node.target])
-            traced.set_submodule(source.target, fused)
+            conv, norm = modules[source.target], modules[node.target]
+            conv.weight, conv.bias = fuse_conv_bn_weights(
+                conv.weight,
+                conv.bias,
+                norm.running_mean,
+                norm.running_var,
+                norm.eps,
+                norm.weight,
+                norm.bias,
+            )
             node.replace_all_uses_with(source)
-            traced.graph.erase_node(node)
-    _work_in_place(traced)
-    traced.recompile()
-    traced.delete_all_unused_submodules()
+            graph.erase_node(node)
+    _work_in_place(graph, modules)
+    traced = fx.GraphModule(model, graph)
     return traced.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def _work_in_place(traced: fx.GraphModule) -> None:
+def _work_in_place(graph: fx.Graph, modules: dict[str, nn.Module]) -> None:
     """Let sums and rectifiers overwrite their input where nothing else will look at it."""
-    modules = dict(traced.named_modules())
 
     def free(value: Any) -> bool:
         # Neither a convolution nor a sum needs its own result to find its gradient.
@@ -165,17 +172,17 @@ def _work_in_place(traced: fx.GraphModule) -> None:
             return isinstance(modules[value.target], nn.Conv2d)
         return value.op == "call_function" and value.target in (operator.add, operator.iadd)
 
-    for node in list(traced.graph.nodes):
+    for node in list(graph.nodes):
         if node.op == "call_function" and node.target is operator.add and free(node.args[0]):
             node.target = operator.iadd
         elif node.op == "call_function" and node.target is functional.relu and free(node.args[0]):
             node.kwargs = {"inplace": True}
         elif node.op == "call_module" and type(modules[node.target]) is nn.ReLU:
             if free(node.args[0]):
-                with traced.graph.inserting_before(node):
-                    overwriting = traced.graph.call_function(torch.relu_, node.args)
+                with graph.inserting_before(node):
+                    overwriting = graph.call_function(torch.relu_, node.args)
                 node.replace_all_uses_with(overwriting)
-                traced.graph.erase_node(node)
+                graph.erase_node(node)
 
 
 @contextmanager
