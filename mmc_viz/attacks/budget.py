@@ -59,8 +59,8 @@ class Part:
 
 #: One try: called as `attempt(view, part, record)`, it gives a point for each image and whether it
 #: fools the model. `record(step, rows, images, logits, values)` is to be called at every step with
-#: the rows of the part that have changed, if it is not None. A final try may leave it unnoticed that
-#: a point fools the model.
+#: the rows of the part that have changed, if it is not None. A final try may overlook that a point
+#: fools the model.
 Attempt = Callable[[View, Part, Callable | None], tuple[Tensor, Tensor]]
 
 
