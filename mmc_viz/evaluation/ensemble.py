@@ -54,7 +54,7 @@ _STANDARD = _QUICK | {
 }
 # Of ten starts from 20 times as far, 40 steps in each ball, 6 and 6 broke two images that no other
 # attack had (fashion-mmc-at at 1.0, images 1 and 38); from 10 times as far, 20 steps, 3 and 1. In
-# linf this broke nothing of what the others left, on the digits and the plain Fashion models.
+# linf coming from outside broke nothing more, on the digits and the plain Fashion models.
 _IN_L2 = {
     "apgd from outside": partial(
         apgd, objective="targeted_margin", steps=40, widest=20, restarts=2
