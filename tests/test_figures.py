@@ -136,7 +136,13 @@ def contrast(one, other):
 def test_colours_stand_out_from_their_pages(theme, page, text):
     colours = style.THEMES[theme]
     assert contrast(colours.text, page) >= text
-    for colour in (colours.right, colours.wrong, colours.doubtful, *colours.series):
+    for colour in (
+        colours.right,
+        colours.wrong,
+        colours.doubtful,
+        *colours.series,
+        *colours.classes,
+    ):
         assert contrast(colour, page) >= 3, colour
 
 

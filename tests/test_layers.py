@@ -16,10 +16,11 @@ PACKAGE = Path(mmc_viz.__file__).parent
 
 #: Each part of the library to the other parts that it may import. A folder counts as one part.
 COMPUTE = {
+    "tables": set(),
     # how models are made
     "locations": set(),
     "devices": set(),
-    "centers": set(),
+    "centers": {"tables"},
     "heads": {"centers"},
     "networks": {"heads"},
     "datasets": {"locations"},
@@ -28,21 +29,28 @@ COMPUTE = {
     "training": {"datasets", "devices", "heads", "networks", "noise", "objectives"},
     "checkpoints": {"devices", "heads", "locations", "networks"},
     # how they are attacked and judged
-    "tables": set(),
     "attacks": {"networks", "noise", "objectives"},
     "paths": {"attacks", "devices", "networks", "objectives", "tables"},
     "trajectories": {"attacks", "networks", "objectives", "tables"},
     "evaluation": {"attacks", "networks", "objectives", "tables"},
     "audit": {"attacks", "evaluation", "networks", "tables"},
+    # what is asked of features
+    "density": {"attacks", "heads", "networks", "tables", "training"},
+    "contours": {"attacks", "centers", "heads", "networks", "objectives", "tables"},
+    "embeddings": {"centers", "locations", "networks", "paths", "tables"},
+    "collapse": {"centers", "heads", "networks", "tables", "training"},
     # what is sent to a page
     "bundles": {"paths"},
 }
 MAY_IMPORT = COMPUTE | {
-    "figures": {"audit", "evaluation", "trajectories"},
+    "figures": {
+        *("audit", "evaluation", "trajectories"),
+        *("centers", "collapse", "contours", "density", "embeddings"),
+    },
     "widgets": {"bundles", "paths"},
     "browser": set(),  # a page seen from outside
     "bench": {*COMPUTE, "widgets", "browser"},
-    "commands": {*COMPUTE, "bench"},
+    "commands": {*COMPUTE, "figures", "bench"},
     # The entries name everything and import lazily.
     "__init__": {*COMPUTE, "figures", "widgets"},
     "__main__": {"__init__", "commands"},

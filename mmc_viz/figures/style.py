@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import plotly.graph_objects as go
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -27,6 +29,9 @@ class Theme:
         What these verdicts are drawn in.
     series : tuple of str
         One after the other, for models or attacks.
+    classes : tuple of str
+        One after the other, for the classes of a data set; where these are points, `CLASS_SYMBOLS`
+        go with them, so that colour is not alone in telling them apart.
     """
 
     text: str
@@ -35,6 +40,7 @@ class Theme:
     wrong: str
     doubtful: str
     series: tuple[str, ...]
+    classes: tuple[str, ...]
 
 
 _GRID = "rgba(128,128,128,0.3)"
@@ -46,6 +52,18 @@ THEMES: dict[str, Theme] = {
         "#d55e00",
         "#b8860b",
         ("#1a86c7", "#d55e00", "#009e73", "#c05f9a", "#b8860b", "#787878"),
+        (
+            "#1a86c7",
+            "#d55e00",
+            "#009e73",
+            "#c05f9a",
+            "#b8860b",
+            "#8a6fd1",
+            "#a0603c",
+            "#0f97a6",
+            "#6f8f2a",
+            "#787878",
+        ),
     ),
     "light": Theme(
         "#222222",
@@ -54,6 +72,18 @@ THEMES: dict[str, Theme] = {
         "#d55e00",
         "#a87400",
         ("#0072b2", "#d55e00", "#009e73", "#c05f9a", "#a87400", "#5c5c5c"),
+        (
+            "#0072b2",
+            "#d55e00",
+            "#009e73",
+            "#c05f9a",
+            "#a87400",
+            "#6f4fc0",
+            "#8a4b2a",
+            "#0b8796",
+            "#5f7f1a",
+            "#5c5c5c",
+        ),
     ),
     "dark": Theme(
         "#e6e6e6",
@@ -62,11 +92,26 @@ THEMES: dict[str, Theme] = {
         "#d55e00",
         "#e69f00",
         ("#56b4e9", "#d55e00", "#00b884", "#cc79a7", "#e69f00", "#b0b0b0"),
+        (
+            "#56b4e9",
+            "#e8702a",
+            "#00b884",
+            "#cc79a7",
+            "#e6b800",
+            "#a995ee",
+            "#c98b66",
+            "#4fd0dd",
+            "#a4c94f",
+            "#b0b0b0",
+        ),
     ),
 }
 
+#: From low to high: even in lightness, for colour-blind eyes and for a grey print alike.
+SCALE = "Cividis"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
+CLASS_SYMBOLS = (*SYMBOLS, "star", "triangle-down", "pentagon", "hourglass")
 CLEAR = "rgba(0,0,0,0)"
 TEXT_SIZE, TITLE_SIZE = 16, 21  # pixels
 
@@ -139,6 +184,17 @@ def axis(theme: Theme, title: str = "", **settings: Any) -> dict[str, Any]:
         "tickcolor": theme.text,
         **settings,
     }
+
+
+def describe(figure: go.Figure, sentence: str) -> go.Figure:
+    """Give a figure the one sentence that says what it shows; it travels in `layout.meta`."""
+    figure.update_layout(meta={"description": sentence})
+    return figure
+
+
+def description(figure: go.Figure) -> str:
+    """Give the sentence that says what a figure shows, made from its numbers; "" if it has none."""
+    return (figure.layout.meta or {}).get("description", "")
 
 
 def faint(colour: str, opacity: float) -> str:
