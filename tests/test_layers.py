@@ -35,7 +35,7 @@ COMPUTE = {
     "evaluation": {"attacks", "networks", "objectives", "tables"},
     "audit": {"attacks", "evaluation", "networks", "tables"},
     # what is asked of features
-    "density": {"attacks", "heads", "networks", "tables", "training"},
+    "density": {"attacks", "contours", "heads", "networks", "tables", "training"},
     "contours": {"attacks", "centers", "heads", "networks", "objectives", "tables"},
     "embeddings": {"centers", "locations", "networks", "paths", "tables"},
     "collapse": {"centers", "heads", "networks", "tables", "training"},
