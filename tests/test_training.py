@@ -499,6 +499,28 @@ def test_a_dimension_for_which_there_are_no_centers_is_refused(dim, few):
         quick(TrainConfig(dim=dim, epochs=1), few, few)
 
 
+def test_a_probe_is_called_before_the_first_step_and_after_every_epoch(few):
+    called, states = [], []
+
+    def probe(model, epoch):
+        called.append(("probe", epoch))
+        states.append({name: value.clone() for name, value in model.state_dict().items()})
+
+    def on_epoch(entry):
+        called.append(("entry", entry["epoch"]))
+
+    config = TrainConfig(head="sce", epochs=2, batch_size=50, seed=3)
+    run = quick(config, few, few, on_epoch=on_epoch, probe=probe)
+    assert called == [("probe", 0), ("entry", 1), ("probe", 1), ("entry", 2), ("probe", 2)]
+    mean, std = channel_statistics(few.images)
+    fresh = make_classifier(
+        "small_cnn", "sce", in_channels=1, num_classes=10, mean=mean, std=std, seed=3
+    )
+    assert equal(states[0], fresh.state_dict())
+    assert equal(states[2], weights(run)) and not equal(states[1], states[2])
+    assert equal(weights(run), weights(quick(config, few, few)))
+
+
 # --- devices ------------------------------------------------------------------------------------
 
 

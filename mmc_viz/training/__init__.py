@@ -1,5 +1,7 @@
-"""Training: the configuration of a run, augmentation, and the loop."""
+"""Training: the configuration of a run, augmentation, the loop, and what is kept of it."""
 
 from mmc_viz.training.config import TrainConfig as TrainConfig
 from mmc_viz.training.loop import TrainingRun as TrainingRun
 from mmc_viz.training.loop import train as train
+from mmc_viz.training.snapshots import Snapshot as Snapshot
+from mmc_viz.training.snapshots import Snapshots as Snapshots

@@ -54,6 +54,7 @@ def train(
     device: str | torch.device = "auto",
     progress: bool = True,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    probe: Callable[[Classifier, int], Any] | None = None,
 ) -> TrainingRun:
     """Train a classifier from scratch.
 
@@ -70,6 +71,10 @@ def train(
         Whether to show a bar with the time left.
     on_epoch : callable, optional
         Called with each epoch's entry of the history.
+    probe : callable, optional
+        Called as `probe(model, epoch)` before the first step, with epoch 0, and after every epoch,
+        counted from 1. It may look at the model and must leave it as it is; `Snapshots` is one.
+        Its time counts for no epoch.
 
     Returns
     -------
@@ -105,6 +110,8 @@ def train(
     images, labels = images.to(device), labels.to(device)
     steps_per_epoch = math.ceil(len(images) / config.batch_size)
     history = []
+    if probe is not None:
+        probe(model, 0)
     with tqdm(total=config.epochs * steps_per_epoch, unit="step", disable=not progress) as bar:
         for epoch in range(config.epochs):
             start = time.perf_counter()
@@ -124,6 +131,8 @@ def train(
             )
             if on_epoch is not None:
                 on_epoch(entry)
+            if probe is not None:
+                probe(model, epoch + 1)
     return TrainingRun(model.eval(), config, history)
 
 
