@@ -1,0 +1,11 @@
+"""Where the loss is the same: in feature space, where theory knows it, and about an image."""
+
+from mmc_viz.contours.planes import Plane as Plane
+from mmc_viz.contours.planes import Projection as Projection
+from mmc_viz.contours.planes import plane_of as plane_of
+from mmc_viz.contours.planes import whole as whole
+from mmc_viz.contours.theorem import Hyperplane as Hyperplane
+from mmc_viz.contours.theorem import Hypersphere as Hypersphere
+from mmc_viz.contours.theorem import contour_of as contour_of
+from mmc_viz.contours.theorem import distance_contour as distance_contour
+from mmc_viz.contours.theorem import two_class_contour as two_class_contour
