@@ -1,0 +1,46 @@
+r"""From features to logits and to a loss: one head for each training objective.
+
+A head takes a feature $z \in R^d$ and gives one logit for each of $L$ classes; the largest wins.
+During training it also gives one loss per sample. Two ideas stand here side by side:
+
+softmax cross-entropy (`sce`)
+    $h = W z + b$ and $-\log \mathrm{softmax}_y(h)$. Only differences of logits count, so the loss
+    falls as long as $z$ moves away from the rival: its level sets are unbounded, and features of
+    one class may lie anywhere in a cone.
+Max-Mahalanobis center (`mmc`)
+    $h_i = -\lVert z - \mu_i \rVert^2$ with fixed, optimally spread centers $\mu_i$, and the loss
+    $\tfrac12 \lVert z - \mu_y \rVert^2$. Its level sets are spheres about $\mu_y$, so features of
+    one class gather in a ball. The rivals do not appear in the loss at all.
+
+Between them stand the others, each in the file of its name. Nearly all have logits of one form, the
+generalised SCE of Pang et al., up to a term equal for all classes,
+
+$$h_i = -s_i \lVert z - \mu_i \rVert^2 + B_i,$$
+
+and `generalized_sce()` says with which $\mu_i$, $s_i$, $B_i$. What differs is which of them are
+fixed and which learned, and whether the loss looks at the rivals:
+
+| head | $\mu_i$ | $s_i$, $B_i$ | loss |
+| --- | --- | --- | --- |
+| `sce` | $W_i / 2$, learned | $1$, $b_i + \lVert W_i \rVert^2 / 4$ | cross-entropy |
+| `mmc` | simplex | $1$, $0$ | half the squared distance |
+
+`HEADS` maps the name of each head to its class. A head is added by one class in one file: a module
+of this folder whose name is the registered one is found by itself, here and on the command line; a
+class decorated with `register` anywhere else is known as soon as that code has run.
+"""
+
+import importlib
+import pkgutil
+
+from mmc_viz.heads._base import HEADS as HEADS
+from mmc_viz.heads._base import GeneralizedSCE as GeneralizedSCE
+from mmc_viz.heads._base import Head as Head
+from mmc_viz.heads._base import check_options as check_options
+from mmc_viz.heads._base import make_head as make_head
+from mmc_viz.heads._base import options_of as options_of
+from mmc_viz.heads._base import register as register
+
+for _module in pkgutil.iter_modules(__path__):
+    if not _module.name.startswith("_"):
+        importlib.import_module(f"mmc_viz.heads.{_module.name}")
