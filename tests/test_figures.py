@@ -106,6 +106,13 @@ def test_a_figure_stands_on_any_page_and_travels_as_plain_json(name, theme):
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_a_sentence_made_from_the_numbers_says_what_is_shown(name):
+    sentence = figures.description(ALL[name]())
+    assert sentence.endswith(".") and "\n" not in sentence
+    assert re.search(r"\d", sentence) and "nan" not in sentence
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_title_is_shown_and_an_unknown_theme_refused(name):
     figure = ALL[name](title="Who < whom?")
     shown = [figure.layout.title.text or "", *(note.text for note in figure.layout.annotations)]
@@ -186,6 +193,14 @@ def test_one_curve_has_a_colour_for_each_attack():
     assert len({line.line.dash for line in lines}) == 2
     assert figure.layout.xaxis.title.text == "budget epsilon (l2, pixel range 0..1)"
     assert "30 images" in figure.layout.title.text
+
+
+def test_the_description_names_both_ends_of_every_line():
+    right = torch.tensor([[[True] * 30 + [False] * 10, [False] * 40]])
+    one = RobustnessCurve(["pgd"], torch.tensor([0.01, 0.06]), right)
+    assert figures.description(figures.robustness_curves({"a<b": one})) == (
+        "Accuracy as epsilon grows from 0.01 to 0.06: a&lt;b under pgd from 75 % to 0 %."
+    )
 
 
 def test_hovering_says_the_numbers_in_words():

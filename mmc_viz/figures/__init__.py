@@ -10,4 +10,7 @@ from mmc_viz.figures.cards import audit_card as audit_card
 from mmc_viz.figures.climbs import attack_trajectory as attack_trajectory
 from mmc_viz.figures.curves import robustness_curves as robustness_curves
 from mmc_viz.figures.matrices import attack_matrix as attack_matrix
+from mmc_viz.figures.pages import Exhibit as Exhibit
+from mmc_viz.figures.pages import save as save
+from mmc_viz.figures.pages import write_page as write_page
 from mmc_viz.figures.style import description as description

@@ -51,7 +51,12 @@ def audit_card(report: AuditReport, *, title: str | None = None, theme: str = "b
     card.down = 214
     for check in report.checks:
         card.row(check.name, check.verdict, check.sentence, check.evidence)
-    return card.figure()
+    failed = sum(check.verdict == "fail" for check in report.checks)
+    return style.describe(
+        card.figure(),
+        f"{says}: {style.percent(report.claim)} of {report.images} images claimed, "
+        f"{style.percent(report.accuracy)} found, {failed} of {len(report.checks)} checks failed.",
+    )
 
 
 def _joined(text: str) -> str:

@@ -93,7 +93,8 @@ def attack_trajectory(
     figure.update_annotations(font={"size": style.TEXT_SIZE + 1, "color": colours.text})
     _name_the_sides(figure, len(named), colours)
     figure.update_layout(legend=style.legend_below())
-    return figure
+    outcomes = "; ".join(_outcome(name, one, image) for name, one in named.items())
+    return style.describe(figure, f"Objective and margin of an attack step by step: {outcomes}.")
 
 
 def _places(one: Trajectory) -> list[int]:

@@ -102,7 +102,24 @@ def robustness_curves(
     )
     figure.layout.margin.b = 100
     figure.update_layout(legend=style.legend_below())
-    return figure
+    return style.describe(figure, _summary(named))
+
+
+def _summary(named: dict[str, RobustnessCurve]) -> str:
+    """Say how far each line falls, in one sentence."""
+    ways = []
+    for model, curve in named.items():
+        for a, attack in enumerate(curve.attacks):
+            shares = [style.percent(curve.accuracy[a, k].item()) for k in (0, -1)]
+            who = (
+                f"{style.quote(model)} under {style.quote(attack)}"
+                if model
+                else style.quote(attack)
+            )
+            ways.append(f"{who} from {shares[0]} to {shares[1]}")
+    budgets = [_short(curve) for curve in named.values()]
+    low, high = min(b[0] for b in budgets), max(b[-1] for b in budgets)
+    return f"Accuracy as epsilon grows from {low:.4g} to {high:.4g}: {'; '.join(ways)}."
 
 
 def _short(curve: RobustnessCurve) -> list[float]:

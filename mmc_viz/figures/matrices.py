@@ -108,7 +108,12 @@ def attack_matrix(
                     y1=i + 0.49,
                     line={"color": colour, "width": width},
                 )
-    return figure
+    said = (
+        f"{style.quote(matrix.targets[j])} gets {style.percent(accuracy[i][j])} right of what was "
+        f"crafted on {style.quote(matrix.sources[i])}"
+        for i, j in cells
+    )
+    return style.describe(figure, f"Of {images} images: {'; '.join(said)}.")
 
 
 def _sentence(matrix: TransferMatrix, i: int, j: int, images: int) -> str:

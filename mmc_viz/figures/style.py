@@ -107,6 +107,8 @@ THEMES: dict[str, Theme] = {
     ),
 }
 
+#: What the pages of two themes are painted with.
+PAPERS = {"light": "#ffffff", "dark": "#111111"}
 #: From low to high: even in lightness, for colour-blind eyes and for a grey print alike.
 SCALE = "Cividis"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
