@@ -12,6 +12,7 @@ random state.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -71,6 +72,8 @@ def make_classifier(
     num_classes: int,
     dim: int | None = None,
     radius: float | int = 10.0,
+    head_options: dict[str, Any] | None = None,
+    preset: Float[Tensor, "..."] | None = None,
     mean: Float[Tensor, " channels"] | None = None,
     std: Float[Tensor, " channels"] | None = None,
     seed: int = 0,
@@ -89,6 +92,10 @@ def make_classifier(
         Dimension of the features. None: the network's own, 64 or 256.
     radius : float
         Norm of the class centers, for heads that have centers.
+    head_options : dict, optional
+        Settings of the head's own; `mmc_viz.heads.options_of(head)` lists them.
+    preset : Float[Tensor, "num_classes dim"], optional
+        Points that the head takes over instead of placing them, for heads that place any.
     mean, std : Float[Tensor, "channels"], optional
         Input normalisation. None: 0.5 and 0.25, which suits images in [0, 1].
     seed : int
@@ -108,7 +115,15 @@ def make_classifier(
     backbone = build(in_channels, dim=dim, generator=generator)
     return Classifier(
         backbone,
-        make_head(head, backbone.dim, num_classes, radius=radius, generator=generator),
+        make_head(
+            head,
+            backbone.dim,
+            num_classes,
+            radius=radius,
+            generator=generator,
+            preset=preset,
+            **(head_options or {}),
+        ),
         mean=torch.full((in_channels,), 0.5) if mean is None else mean,
         std=torch.full((in_channels,), 0.25) if std is None else std,
     )

@@ -228,6 +228,13 @@ def check_card(values: Any, path: Path) -> None:
     radius = values["config"].get("radius", 10.0)
     if type(radius) not in (int, float) or not 0 < radius < 1e18:  # its square is a float32
         refuse(f"`config.radius` is {radius!r}")
+    # What a head makes of its options is for it to say; here, what could be one at all.
+    options = values["config"].get("head_options", {})
+    if type(options) is not dict:
+        refuse("`config.head_options` must be of type dict")
+    for name, value in options.items():
+        if type(value) is list and len(value) > values["num_classes"]:
+            refuse(f"`config.head_options` holds {len(value)} values for {name!r}")
 
 
 def first_line(error: Exception) -> str:

@@ -23,6 +23,7 @@ from mmc_viz.checkpoints.cards import (
     load_card,
 )
 from mmc_viz.devices import choose_device
+from mmc_viz.heads import HEADS
 from mmc_viz.networks import Classifier, make_classifier
 
 WEIGHTS = "model.safetensors"
@@ -146,12 +147,21 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
             num_classes=card.num_classes,
             dim=card.dim,
             radius=card.config.get("radius", 10.0),
+            head_options=card.config.get("head_options"),
+            preset=_preset(card.head, tensors),
         )
     except ValueError as error:
         raise ValueError(f"The card {folder / CARD} is not one of ours: {error}") from None
     _check_tensors(tensors, model.state_dict(), path)
     model.load_state_dict(tensors)
     return model.to(device).eval()
+
+
+def _preset(head: str, tensors: dict[str, torch.Tensor]) -> torch.Tensor | None:
+    """Points that the head placed before training: there is no need to search for them again."""
+    placed = HEADS[head].placed if head in HEADS else None
+    points = tensors.get(f"head.{placed}")
+    return points if points is not None and points.is_floating_point() else None
 
 
 def _check_tensors(

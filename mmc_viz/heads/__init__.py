@@ -18,12 +18,21 @@ generalised SCE of Pang et al., up to a term equal for all classes,
 $$h_i = -s_i \lVert z - \mu_i \rVert^2 + B_i,$$
 
 and `generalized_sce()` says with which $\mu_i$, $s_i$, $B_i$. What differs is which of them are
-fixed and which learned, and whether the loss looks at the rivals:
+fixed and which learned, and whether the loss looks at the rivals (CE: cross-entropy):
 
-| head | $\mu_i$ | $s_i$, $B_i$ | loss |
+| head | $\mu_i$ | $s_i$ | loss |
 | --- | --- | --- | --- |
-| `sce` | $W_i / 2$, learned | $1$, $b_i + \lVert W_i \rVert^2 / 4$ | cross-entropy |
-| `mmc` | simplex | $1$, $0$ | half the squared distance |
+| `sce` | learned | 1 | CE of affine logits |
+| `label_smoothing` | learned | 1 | CE to labels that are not quite sure |
+| `center` | learned | 1 | CE, and a pull to the learned center of the class |
+| `cosface` | none: only angles count | | CE of cosines, with a margin |
+| `simplex` | fixed: simplex, halved | 1 | CE of $\langle w_i, z \rangle$ |
+| `mmlda` | fixed: simplex | 1 | CE of minus squared distances |
+| `lgm` | learned | learned | CE with a margin, and a likelihood |
+| `mmc` | fixed: simplex | 1 | half the squared distance to $\mu_y$ |
+| `mmc_random` | fixed: drawn at random | 1 | the same |
+| `hmc` | fixed: by superclass | 1 | the same |
+| `emc` | learned, on springs | 1 | the same, and the energy of the spring |
 
 `HEADS` maps the name of each head to its class. A head is added by one class in one file: a module
 of this folder whose name is the registered one is found by itself, here and on the command line; a

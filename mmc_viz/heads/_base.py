@@ -97,10 +97,10 @@ class Head(nn.Module):
         `softmax` where the loss is the cross-entropy of the logits, `distance` where it is half
         the squared distance to the center of the class, up to a term that the feature has no part
         in; `other` where it is neither.
-    preset : str or None
-        Name of the buffer that holds directions placed by a rule and never trained. A constructor
-        that takes such a tensor as `preset` is spared the search for good places when a model is
-        loaded.
+    placed : str or None
+        Name of the buffer that holds points placed by a rule and never trained. A head that has one
+        takes such a tensor as `preset`, so that a model is loaded without searching for good places
+        again.
     undecayed : tuple[str, ...]
         Names of learned matrices that are places, not weights: weight decay would pull them to the
         origin.
@@ -112,7 +112,7 @@ class Head(nn.Module):
 
     name: ClassVar[str]
     loss_form: ClassVar[str] = "other"
-    preset: ClassVar[str | None] = None
+    placed: ClassVar[str | None] = None
     undecayed: ClassVar[tuple[str, ...]] = ()
     peak_lr: ClassVar[float] = 0.1
 
@@ -212,7 +212,7 @@ def make_head(
     *,
     radius: float | int = 10.0,
     generator: torch.Generator | None = None,
-    preset: Float[Tensor, "rows columns"] | None = None,
+    preset: Float[Tensor, "..."] | None = None,
     **options: Any,
 ) -> Head:
     """Build the head registered under `name`.
@@ -231,8 +231,8 @@ def make_head(
         Source of random initial weights, for heads that have weights. None: a private one,
         seeded 0.
     preset : Float[Tensor, "num_classes dim"], optional
-        Directions to take over instead of placing them by the head's own rule, for heads that place
-        any (`Head.preset`); others ignore it.
+        Points to take over instead of placing them by the head's own rule, for heads that place any
+        (see `Head.placed`); others ignore it.
     **options
         The head's own settings; `options_of(name)` lists them.
 
@@ -242,7 +242,7 @@ def make_head(
         If no head of that name exists, or an option is unknown, of a wrong kind or out of range.
     """
     check_options(name, options)
-    if HEADS[name].preset is not None:
+    if HEADS[name].placed is not None:
         options["preset"] = preset
     return HEADS[name](dim, num_classes, radius=radius, generator=generator, **options)
 

@@ -1,13 +1,11 @@
-"""The Max-Mahalanobis center loss, and with it all losses that pull features to given places."""
-
-from typing import ClassVar
+"""The Max-Mahalanobis center loss, which pulls features to places fixed beforehand."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmc_viz.centers import max_mahalanobis_centers, spread_centers
 from mmc_viz.heads._base import GeneralizedSCE, Head, register, squared_distances
+from mmc_viz.heads._placing import spread, taken_over
 
 
 @register("mmc")
@@ -15,7 +13,7 @@ class MaxMahalanobisCenter(Head):
     r"""Max-Mahalanobis center loss: $\tfrac12 \lVert z - \mu_y \rVert^2$ to fixed centers.
 
     The centers are a regular simplex where it fits into the feature space, else spread as evenly as
-    `spread_centers` can.
+    `spread_centers` can. Logits are $-\lVert z - \mu_i \rVert^2$.
 
     Parameters
     ----------
@@ -40,7 +38,7 @@ class MaxMahalanobisCenter(Head):
     """
 
     loss_form = "distance"
-    preset: ClassVar[str | None] = "centers"
+    placed = "centers"
     peak_lr = 0.03
 
     def __init__(
@@ -50,10 +48,14 @@ class MaxMahalanobisCenter(Head):
         *,
         radius: float | int = 10.0,
         generator: torch.Generator | None = None,
-        preset: Float[Tensor, "num_classes dim"] | None = None,
+        preset: Float[Tensor, "..."] | None = None,
     ):
         super().__init__(dim, num_classes)
-        self.register_buffer("centers", spread(num_classes, dim, radius=radius, preset=preset))
+        if preset is None:
+            centers = spread(num_classes, dim, radius=radius)
+        else:
+            centers = taken_over(preset, num_classes, dim)
+        self.register_buffer("centers", centers)
 
     def logits(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch num_classes"]:
         r"""Minus the squared distance to each center, $-\lVert z - \mu_i \rVert^2$."""
@@ -69,21 +71,3 @@ class MaxMahalanobisCenter(Head):
         """Means are the centers, scales 1, offsets 0."""
         means = self.centers.detach()
         return GeneralizedSCE(means, means.new_ones(len(means)), means.new_zeros(len(means)))
-
-
-def spread(
-    num_classes: int,
-    dim: int,
-    *,
-    radius: float | int,
-    preset: Float[Tensor, "num_classes dim"] | None = None,
-) -> Float[Tensor, "num_classes dim"]:
-    """Take over `preset` where given, else spread the centers as far apart as they can be."""
-    if preset is not None:
-        if preset.shape != (num_classes, dim):
-            raise ValueError(
-                f"`preset` must be of shape {[num_classes, dim]}; got {list(preset.shape)}."
-            )
-        return preset.detach().clone().float()
-    place = max_mahalanobis_centers if dim >= num_classes - 1 else spread_centers
-    return place(num_classes, dim, radius=radius)

@@ -1,10 +1,11 @@
 """What defines a training run: one frozen dataclass, saved beside the weights it led to."""
 
+import copy
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from mmc_viz.heads import HEADS
+from mmc_viz.heads import HEADS, check_options, options_of
 from mmc_viz.networks import NETWORKS
 from mmc_viz.objectives import OBJECTIVES
 
@@ -31,6 +32,7 @@ class TrainConfig:
     dataset: str = "digits"
     network: str = "small_cnn"
     head: str = "mmc"
+    head_options: dict[str, Any] = field(default_factory=dict)  # `mmc_viz.heads.options_of(head)`
     dim: int | None = None  # of the features; None: the network's own
     radius: float | int = 10.0  # norm of the centers, in feature units (not squared)
     epochs: int = 60  # passes over the training images
@@ -53,7 +55,10 @@ class TrainConfig:
 
     def __post_init__(self):
         _check_choice("network", self.network, NETWORKS)
-        _check_choice("head", self.head, HEADS)
+        _check_choice("head", self.head, sorted(HEADS))
+        # A copy, so that what the caller does to the dictionary later is no part of the run.
+        object.__setattr__(self, "head_options", copy.deepcopy(self.head_options))
+        check_options(self.head, self.head_options)
         _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("decay", self.decay, DECAYS)
         _check_choice("adversarial", self.adversarial, ADVERSARIES)
@@ -86,6 +91,7 @@ class TrainConfig:
         augmentation = "shift" if self.dataset in ("digits", "mnist") else "shift_flip"
         return replace(
             self,
+            head_options=options_of(self.head) | self.head_options,
             lr=self.lr or HEADS[self.head].peak_lr,
             augmentation=self.augmentation or augmentation,
         )

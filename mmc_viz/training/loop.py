@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from mmc_viz.datasets import Dataset
@@ -96,6 +96,7 @@ def train(
         num_classes=len(train_set.class_names),
         dim=config.dim,
         radius=config.radius,
+        head_options=config.head_options,
         mean=mean,
         std=std,
         seed=config.seed,
@@ -169,19 +170,21 @@ def channel_statistics(
     return mean.float(), std.float()
 
 
-def decay_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+def decay_groups(model: Classifier, config: TrainConfig) -> list[dict[str, Any]]:
     """Split the weights into those that decay and those that do not.
 
-    Biases and batch norm never decay. Matrices decay only where `config.decay` is `all`.
+    Biases and batch norm never decay, nor do the learned centers of a head. Other matrices decay
+    only where `config.decay` is `all`.
     """
     smallest = {"convolutions": 4, "all": 2}[config.decay]  # dimensions of a decaying tensor
-    weights = list(model.parameters())
+    places = {id(getattr(model.head, name)) for name in model.head.undecayed}
+    decaying, free = [], []
+    for weight in model.parameters():
+        decays = weight.dim() >= smallest and id(weight) not in places
+        (decaying if decays else free).append(weight)
     return [
-        {
-            "params": [w for w in weights if w.dim() >= smallest],
-            "weight_decay": config.weight_decay,
-        },
-        {"params": [w for w in weights if w.dim() < smallest], "weight_decay": 0.0},
+        {"params": decaying, "weight_decay": config.weight_decay},
+        {"params": free, "weight_decay": 0.0},
     ]
 
 
@@ -232,8 +235,15 @@ def intra_class_distance(
     features: Float[Tensor, "batch dim"], labels: Int[Tensor, " batch"]
 ) -> float:
     """Mean distance of a feature to the mean feature of its class, in feature units."""
+    return distances_to_class_means(features, labels).mean().item()
+
+
+def distances_to_class_means(
+    features: Float[Tensor, "batch dim"], labels: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    """Distance of each feature to the mean feature of its class, in feature units."""
     classes, place = labels.unique(return_inverse=True)
     means = features.new_zeros(len(classes), features.shape[1])
     means.index_add_(0, place, features)
     means /= place.bincount()[:, None]
-    return (features - means[place]).norm(dim=1).mean().item()
+    return (features - means[place]).norm(dim=1)
