@@ -148,7 +148,7 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
             dim=card.dim,
             radius=card.config.get("radius", 10.0),
             head_options=card.config.get("head_options"),
-            preset=_preset(card.head, tensors),
+            preset=_preset(card, tensors, path),
         )
     except ValueError as error:
         raise ValueError(f"The card {folder / CARD} is not one of ours: {error}") from None
@@ -157,11 +157,23 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
     return model.to(device).eval()
 
 
-def _preset(head: str, tensors: dict[str, torch.Tensor]) -> torch.Tensor | None:
-    """Points that the head placed before training: there is no need to search for them again."""
-    placed = HEADS[head].placed if head in HEADS else None
+def _preset(card: Card, tensors: dict[str, torch.Tensor], path: Path) -> torch.Tensor | None:
+    """Points that the head placed before training.
+
+    Searching for them again would take time for nothing, and a stranger's sizes could make it a
+    very long one; so the file has to hold them.
+    """
+    placed = HEADS[card.head].placed if card.head in HEADS else None
+    if placed is None:
+        return None
     points = tensors.get(f"head.{placed}")
-    return points if points is not None and points.is_floating_point() else None
+    if points is None or points.shape != (card.num_classes, card.dim):
+        found = "is missing" if points is None else f"is {list(points.shape)}"
+        raise ValueError(
+            f"{path} does not fit its card: `head.{placed}` {found}, and should be "
+            f"{[card.num_classes, card.dim]}."
+        )
+    return points
 
 
 def _check_tensors(

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
         rows.append(
             [
                 name,
-                card.head,
+                _head(card.head, card.config.get("head_options", {})),
                 card.network,
                 str(card.dim),
                 f"{clean['accuracy']:.2%} of {clean['images']:,}" if clean else "not measured",
@@ -37,6 +37,13 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if arguments.json is not None:
         write_json(arguments.json, {name: card.to_json() for name, card in cards.items()})
+
+
+def _head(name: str, options: dict) -> str:
+    """Name the head and its settings, as `train --head-option` takes them."""
+    given = [(key, value) for key, value in options.items() if value is not None]
+    words = (f"{key}={str(value).strip('[]').replace(' ', '')}" for key, value in given)
+    return " ".join([name, *words])
 
 
 def _robust(entry: dict) -> str:

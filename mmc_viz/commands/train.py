@@ -4,10 +4,13 @@ Every setting has the default of `mmc_viz.training.TrainConfig`, where it is des
 """
 
 import argparse
+import importlib.util
+import pkgutil
 import shlex
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from mmc_viz.commands.arguments import (
     add_data_root,
@@ -26,7 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         settings.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text, **more)
 
     setting("--dataset", str, "digits, fashion_mnist, mnist, cifar10, cifar100 or folder:PATH")
-    setting("--head", str, "training objective: sce or mmc")
+    setting("--head", str, f"training objective: {', '.join(head_names())} (mmc)")
+    setting(
+        "--head-option",
+        _head_option,
+        "a setting of the head's own, such as smoothing=0.2 or groups=0,1,0; may be repeated",
+        metavar="NAME=VALUE",
+        action="append",
+    )
     setting("--network", str, "small_cnn, resnet20, resnet32, resnet110, resnet32v2, ...")
     setting("--dim", int, "dimension of the features; default: the network's own")
     setting("--radius", float, "norm of the class centers, not squared (10)")
@@ -61,7 +71,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     given = vars(arguments)
     names = [field.name for field in fields(TrainConfig)]
-    config = TrainConfig(**{name: given[name] for name in names if name in given}).resolved()
+    settings = {name: given[name] for name in names if name in given}
+    settings["head_options"] = _together(given.get("head_option", []))
+    config = TrainConfig(**settings).resolved()
     source = Path(config.dataset.removeprefix("folder:")).absolute().name
     out = arguments.out or Path("runs") / f"{source}-{config.head}"
     device = choose_device(arguments.device)
@@ -113,6 +125,39 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"intra-class dist.  {last['intra_class_distance']:.4g}")
     print(f"training time      {seconds:.1f} s on {device} ({config.epochs} epochs)")
     print(f"weights sha256     {card.weights_sha256}")
+
+
+def head_names() -> list[str]:
+    """Names of the heads in their folder, read from the files: importing them would need torch."""
+    spec = importlib.util.find_spec("mmc_viz.heads")
+    found = pkgutil.iter_modules(spec.submodule_search_locations)
+    return sorted(module.name for module in found if not module.name.startswith("_"))
+
+
+def _head_option(text: str) -> tuple[str, Any]:
+    """Read `NAME=VALUE`, where the value is a number or whole numbers with commas between."""
+    name, equals, value = text.partition("=")
+    try:
+        if not (name and equals):
+            raise ValueError
+        if "," in value:
+            return name, [int(part) for part in value.rstrip(",").split(",")]
+        try:
+            return name, int(value)
+        except ValueError:
+            return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be NAME=VALUE with a number, or whole numbers and commas; got {text!r}"
+        ) from None
+
+
+def _together(options: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in options]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"`--head-option` must name each option once; got {name!r} twice.")
+    return dict(options)
 
 
 def _command(argv: list[str]) -> str:

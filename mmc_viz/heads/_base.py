@@ -154,9 +154,17 @@ def check_number(
         With name, range and value.
     """
     if above is not None and not above < value <= high:
-        raise ValueError(f"`{name}` must be above {above:g} and at most {high:g}; got {value}.")
+        raise ValueError(
+            f"`{name}` must be above {above:g} and at most {high:g}; got {shown(value)}."
+        )
     if above is None and not low <= value <= high:
-        raise ValueError(f"`{name}` must be in {low:g} .. {high:g}; got {value}.")
+        raise ValueError(f"`{name}` must be in {low:g} .. {high:g}; got {shown(value)}.")
+
+
+def shown(value: Any) -> str:
+    """Show a value in a message, but no more of it than a line holds."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -198,11 +206,11 @@ def check_options(name: str, options: dict[str, Any]) -> None:
         default = known[option]
         if type(default) in (int, float):
             if type(value) not in (int, float) or not abs(value) < math.inf:
-                raise ValueError(f"`{option}` must be a finite number; got {_short(value)}.")
+                raise ValueError(f"`{option}` must be a finite number; got {shown(value)}.")
         elif value is not default and not (
             type(value) is list and all(type(entry) is int for entry in value)
         ):
-            raise ValueError(f"`{option}` must be a list of whole numbers; got {_short(value)}.")
+            raise ValueError(f"`{option}` must be a list of whole numbers; got {shown(value)}.")
 
 
 def make_head(
@@ -250,9 +258,3 @@ def make_head(
 def _check_name(name: str) -> None:
     if name not in HEADS:
         raise ValueError(f"`head` must be one of {', '.join(sorted(HEADS))}; got {name!r}.")
-
-
-def _short(value: Any) -> str:
-    """Show a value, but no more of it than a line holds."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmc_viz.centers import hierarchical_centers
-from mmc_viz.heads._base import register
+from mmc_viz.heads._base import register, shown
 from mmc_viz.heads.mmc import MaxMahalanobisCenter
 
 
@@ -69,7 +69,7 @@ class HierarchicalCenter(MaxMahalanobisCenter):
             )
         wrong = [group for group in groups if not 0 <= group < num_classes]
         if wrong:
-            raise ValueError(f"`groups` must be in 0 .. {num_classes - 1}; got {wrong[0]}.")
+            raise ValueError(f"`groups` must be in 0 .. {num_classes - 1}; got {shown(wrong[0])}.")
         if preset is None:
             members: dict[int, list[int]] = {}
             for label, group in enumerate(groups):
