@@ -1,9 +1,16 @@
 """Where the loss is the same: in feature space, where theory knows it, and about an image."""
 
+from mmc_viz.contours.comparing import ContourDifference as ContourDifference
+from mmc_viz.contours.comparing import compare as compare
+from mmc_viz.contours.feature_space import FeatureContours as FeatureContours
+from mmc_viz.contours.feature_space import loss_in_space as loss_in_space
+from mmc_viz.contours.feature_space import loss_on_plane as loss_on_plane
 from mmc_viz.contours.planes import Plane as Plane
 from mmc_viz.contours.planes import Projection as Projection
 from mmc_viz.contours.planes import plane_of as plane_of
 from mmc_viz.contours.planes import whole as whole
+from mmc_viz.contours.reading import LossOnContours as LossOnContours
+from mmc_viz.contours.reading import loss_on_contours as loss_on_contours
 from mmc_viz.contours.theorem import Hyperplane as Hyperplane
 from mmc_viz.contours.theorem import Hypersphere as Hypersphere
 from mmc_viz.contours.theorem import contour_of as contour_of

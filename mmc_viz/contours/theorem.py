@@ -1,8 +1,8 @@
 r"""Where a loss has one value: the contours that theory knows in closed form.
 
 **Two classes of a generalized softmax cross-entropy.** Let the logits be, up to a term that all
-classes share, $h_i(z) = -s_i \lVert z - \mu_i \rVert^2 + B_i$. With the true class $k$ and one rival
-$t$ the loss is $\log(1 + e^{h_t - h_k})$. It equals $c$ exactly where
+classes share, $h_i(z) = -s_i \lVert z - \mu_i \rVert^2 + B_i$. With the true class $k$ and one
+rival $t$ the loss is $\log(1 + e^{h_t - h_k})$. It equals $c$ exactly where
 
 $$h_t(z) - h_k(z) = \log C, \qquad C = e^c - 1.$$
 
@@ -34,6 +34,7 @@ Pang et al., "Rethinking Softmax Cross-Entropy Loss for Adversarial Robustness",
 https://arxiv.org/abs/1905.10626.
 """
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -70,6 +71,11 @@ class Hyperplane:
         points = points.detach().cpu().double()
         return (points @ self.normal - self.offset) / self.normal.norm()
 
+    def foot(self, points: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
+        """Give the nearest point of the plane to each."""
+        points = points.detach().cpu().double()
+        return points - self.signed_distance(points)[:, None] * self.normal / self.normal.norm()
+
     def points(
         self,
         count: int,
@@ -92,8 +98,7 @@ class Hyperplane:
             Of the private generator.
         """
         draws = _normal_draws(count, len(self.normal), seed)
-        points = draws * spread + (0 if near is None else near.detach().cpu().double())
-        return points - self.signed_distance(points)[:, None] * self.normal / self.normal.norm()
+        return self.foot(draws * spread + (0 if near is None else near.detach().cpu().double()))
 
     def section(self, plane: Plane) -> "Hyperplane | None":
         """Give its trace in a plane, in the plane's coordinates: a line; None where parallel."""
@@ -122,10 +127,14 @@ class Hypersphere:
         """Distance of each point, positive outside."""
         return (points.detach().cpu().double() - self.center).norm(dim=1) - self.radius
 
+    def foot(self, points: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
+        """Give the nearest point of the sphere to each; not a number for its center."""
+        away = points.detach().cpu().double() - self.center
+        return self.center + self.radius * away / away.norm(dim=1, keepdim=True)
+
     def points(self, count: int, *, seed: int = 0) -> Float[Tensor, "batch dim"]:
         """Draw points of the sphere, uniformly, from a private generator."""
-        draws = _normal_draws(count, len(self.center), seed)
-        return self.center + self.radius * draws / draws.norm(dim=1, keepdim=True)
+        return self.foot(self.center + _normal_draws(count, len(self.center), seed))
 
     def section(self, plane: Plane) -> "Hypersphere | None":
         """Give its trace in a plane, in the plane's coordinates: a circle; None where they miss.
@@ -248,10 +257,11 @@ def contour_of(
     """
     if not 0 <= label < head.num_classes:
         raise ValueError(f"`label` must be in 0 .. {head.num_classes - 1}; got {label}.")
+    head = in_float64(head)
     if head.loss_form == "distance":
         center = head.centers[label]
         with torch.no_grad():
-            at_center = head(center[None], torch.tensor([label], device=center.device))
+            at_center = head(center[None], torch.tensor([label]))
         return distance_contour(center, loss, least=float(at_center))
     form = head.generalized_sce()
     if form is None:
@@ -262,6 +272,11 @@ def contour_of(
     if rival is None:
         raise ValueError("`rival` must be given for a softmax loss; got None.")
     return two_class_contour(form, label, rival, loss)
+
+
+def in_float64(head: Head) -> Head:
+    """Copy a head to the CPU, in float64 and evaluation mode: what theory is compared with."""
+    return copy.deepcopy(head).cpu().double().eval().requires_grad_(False)
 
 
 def log_expm1(value: float | int) -> float:
