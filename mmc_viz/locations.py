@@ -1,9 +1,10 @@
-"""Where things lie on disk: shipped files, and the data sets a user has.
+"""Where things lie on disk: shipped files, the data sets a user has, and what is kept for speed.
 
 `data/` stands beside the package in the repository. It holds what is shipped (`samples/`,
 `models/`), and downloads go there too unless another folder is named. Another folder is named by
 the argument `root`, or for a whole session by the environment variable `MMC_VIZ_DATA`; the
-argument wins. What is shipped never moves.
+argument wins. What is shipped never moves. Results that can be computed again are kept in a cache
+folder of the user, or in that named by `MMC_VIZ_CACHE`.
 """
 
 import os
@@ -30,3 +31,22 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     """
     chosen = root or os.environ.get("MMC_VIZ_DATA") or DATA_DIR
     return Path(chosen).expanduser()
+
+
+def cache_dir() -> Path:
+    """Return the folder for results that can be computed again, such as maps of features.
+
+    It is that of the environment variable `MMC_VIZ_CACHE` where it is set and not empty, else
+    `mmc_viz` in the user's cache folder: `XDG_CACHE_HOME` where it is set to an absolute path, as
+    its specification asks, else `~/.cache`.
+
+    Returns
+    -------
+    folder : Path
+        It is neither created nor looked into. Whoever uses it must do without it if need be.
+    """
+    named = os.environ.get("MMC_VIZ_CACHE")
+    if named:
+        return Path(named).expanduser()
+    shared = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return (shared if shared.is_absolute() else Path("~/.cache").expanduser()) / "mmc_viz"
