@@ -118,10 +118,7 @@ class Head(nn.Module):
 
     def __init__(self, dim: int, num_classes: int):
         super().__init__()
-        if dim < 1:
-            raise ValueError(f"`dim` must be at least 1; got {dim}.")
-        if num_classes < 2:
-            raise ValueError(f"`num_classes` must be at least 2; got {num_classes}.")
+        check_sizes(dim, num_classes)
         self.dim = dim
         self.num_classes = num_classes
 
@@ -143,8 +140,27 @@ class Head(nn.Module):
         return None
 
 
+def check_sizes(dim: int, num_classes: int) -> None:
+    """Refuse features without a dimension, and fewer than two classes.
+
+    Raises
+    ------
+    ValueError
+        With name, rule and value.
+    """
+    if dim < 1:
+        raise ValueError(f"`dim` must be at least 1; got {dim}.")
+    if num_classes < 2:
+        raise ValueError(f"`num_classes` must be at least 2; got {num_classes}.")
+
+
 def check_number(
-    name: str, value: float | int, *, above: float | None = None, low: float = 0, high: float = 1e6
+    name: str,
+    value: float | int,
+    *,
+    above: float | int | None = None,
+    low: float | int = 0,
+    high: float | int = 1e6,
 ) -> None:
     """Refuse an option outside of its range, [low, high] or (above, high].
 

@@ -61,8 +61,8 @@ class CenterLoss(SoftmaxCrossEntropy):
         generator: torch.Generator | None = None,
         weight: float | int = 0.1,
     ):
-        check_number("weight", weight, above=0, high=1000)
         super().__init__(dim, num_classes, generator=generator)
+        check_number("weight", weight, above=0, high=1000)
         self.weight = weight
         self.scaled_centers = nn.Parameter(torch.zeros(num_classes, dim))
 

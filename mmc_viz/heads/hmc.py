@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmc_viz.centers import hierarchical_centers
-from mmc_viz.heads._base import register, shown
+from mmc_viz.heads._base import check_sizes, register, shown
 from mmc_viz.heads.mmc import MaxMahalanobisCenter
 
 
@@ -60,6 +60,7 @@ class HierarchicalCenter(MaxMahalanobisCenter):
         preset: Float[Tensor, "..."] | None = None,
         groups: Sequence[int] | None = None,
     ):
+        check_sizes(dim, num_classes)
         if groups is None:
             groups = default_groups(num_classes, dim)
         if len(groups) != num_classes:

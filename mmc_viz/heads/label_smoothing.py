@@ -51,8 +51,8 @@ class LabelSmoothing(SoftmaxCrossEntropy):
         generator: torch.Generator | None = None,
         smoothing: float | int = 0.1,
     ):
-        check_number("smoothing", smoothing, low=0, high=0.9)
         super().__init__(dim, num_classes, generator=generator)
+        check_number("smoothing", smoothing, low=0, high=0.9)
         self.smoothing = smoothing
 
     def forward(

@@ -77,8 +77,8 @@ class LargeMarginGaussianMixture(Head):
         radius: float | int = 10.0,
         generator: torch.Generator | None = None,
         margin: float | int = 0.3,
-        weight: float | int = 0.1,
-        least_sigma: float | int = 0.3,
+        weight: float | int = 0.01,
+        least_sigma: float | int = 0.1,
     ):
         super().__init__(dim, num_classes)
         check_number("margin", margin, low=0, high=10)
