@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from mmc_viz.heads import Head, make_head
+from mmc_viz.heads import Head, check_options, make_head
 
 
 class Classifier(nn.Module):
@@ -110,6 +110,8 @@ def make_classifier(
         raise ValueError(f"`network` must be one of {', '.join(NETWORKS)}; got {network!r}.")
     if dim is not None and dim < 1:
         raise ValueError(f"`dim` must be at least 1; got {dim}.")
+    options = head_options or {}
+    check_options(head, options)  # also that none has the name of another argument
     generator = torch.Generator().manual_seed(seed)
     build = NETWORKS[network]
     backbone = build(in_channels, dim=dim, generator=generator)
@@ -122,7 +124,7 @@ def make_classifier(
             radius=radius,
             generator=generator,
             preset=preset,
-            **(head_options or {}),
+            **options,
         ),
         mean=torch.full((in_channels,), 0.5) if mean is None else mean,
         std=torch.full((in_channels,), 0.25) if std is None else std,

@@ -24,6 +24,7 @@ from mmc_viz.checkpoints import (
     shipped_models,
     software_versions,
 )
+from mmc_viz.commands.train import head_names
 from mmc_viz.datasets import load_dataset
 from mmc_viz.locations import MODELS_DIR
 from mmc_viz.networks import make_classifier
@@ -36,12 +37,22 @@ FIELDS = (  # as DESIGN promises them, and what it takes to build the network ag
 IMAGES = torch.rand(9, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def make(head="mmc", *, network="small_cnn", dim=64, seed=3):
+def make(head="mmc", *, network="small_cnn", dim=64, seed=3, options=None):
     """A network of random weights with used batch norms, and its card."""
-    model = make_classifier(network, head, in_channels=1, num_classes=10, dim=dim, seed=seed)
+    config = TrainConfig(
+        network=network, head=head, dim=dim, seed=seed, head_options=options or {}
+    ).resolved()
+    model = make_classifier(
+        network,
+        head,
+        in_channels=1,
+        num_classes=10,
+        dim=dim,
+        seed=seed,
+        head_options=config.head_options,
+    )
     with torch.no_grad():
         model.train()(IMAGES)
-    config = TrainConfig(network=network, head=head, dim=dim, seed=seed).resolved()
     card = Card(
         network=network,
         head=head,
@@ -111,6 +122,59 @@ def test_a_model_comes_back_bit_for_bit(network, head, dim, tmp_path):
     assert all(torch.equal(state[name], again[name]) for name in state)
     assert load_card(tmp_path / "a" / "model") == saved
     assert saved == replace(card, weights_sha256=saved.weights_sha256)
+
+
+GROUPS = [0, 1, 0, 1, 2, 2, 0, 1, 2, 0]
+OPTIONS = {
+    "center": {"weight": 0.5},
+    "cosface": {"scale": 3, "margin": 0.5},
+    "emc": {"stiffness": 7.5},
+    "hmc": {"groups": GROUPS},
+    "label_smoothing": {"smoothing": 0.25},
+    "lgm": {"margin": 2, "weight": 0.5, "least_sigma": 0.5},
+    "simplex": {"weight_norm": 4.5},
+}
+
+
+@pytest.mark.parametrize("head", head_names())
+@pytest.mark.parametrize("dim", [2, 64])
+def test_every_head_comes_back_with_its_options_and_all_it_has_learned(head, dim, tmp_path):
+    options = OPTIONS.get(head, {})
+    if head == "hmc" and dim == 2:
+        options = {}  # three superclasses and their classes have no room in the plane
+    model, card = make(head, dim=dim, options=options)
+    with torch.no_grad():
+        for weight in model.head.parameters():
+            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    save_model(tmp_path / "model", model, card)
+    loaded = load_model(tmp_path / "model")
+    assert load_card(tmp_path / "model").config["head_options"].items() >= options.items()
+    assert torch.equal(logits(loaded), logits(model))
+    state = model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in loaded.state_dict().items())
+    features = torch.randn(10, dim, generator=torch.Generator().manual_seed(2))
+    losses = [m.head(features, torch.arange(10)) for m in (model, loaded)]
+    assert torch.equal(*losses)
+    if options and head not in ("hmc", "simplex"):  # whose options are in what travels by itself
+        plain = make_classifier("small_cnn", head, in_channels=1, num_classes=10, dim=dim)
+        plain.load_state_dict(state)
+        assert not torch.allclose(plain.head(features, torch.arange(10)), losses[0])
+
+
+def test_a_model_is_loaded_without_placing_its_centers_again(tmp_path, monkeypatch):
+    save_model(tmp_path / "model", *make("mmc", dim=2))
+    monkeypatch.setattr(
+        "mmc_viz.heads._placing.spread_centers", lambda *a, **k: pytest.fail("searched")
+    )
+    load_model(tmp_path / "model")
+
+
+def test_cards_from_before_heads_had_options_are_read(folder):
+    config = json.loads((folder / "card.json").read_text())["config"]
+    assert config.pop("head_options") == {}
+    expected = logits(load_model(folder))
+    rewrite(folder, config=config)
+    assert torch.equal(logits(load_model(folder)), expected)
 
 
 def test_the_folder_holds_tensors_and_a_readable_card(folder):
@@ -339,6 +403,9 @@ def test_a_missing_field_is_named(name, folder):
         ({"config": {"radius": "10"}}, "`config.radius` is '10'"),
         ({"config": {"radius": True}}, "`config.radius` is True"),
         ({"config": {"radius": 10**400}}, "`config.radius` is 1000"),
+        ({"config": {"head_options": [1]}}, "`config.head_options` must be of type dict"),
+        ({"config": {"head_options": None}}, "`config.head_options` must be of type dict"),
+        ({"config": {"head_options": {"groups": [0] * 11}}}, "holds 11 values for 'groups'"),
     ],
 )
 def test_a_card_with_wrong_values_is_refused(changes, words, folder):
@@ -352,9 +419,9 @@ def test_a_card_with_wrong_values_is_refused(changes, words, folder):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"head": "mse"}, "`head` must be one of mmc, sce; got 'mse'"),
+        ({"head": "mse"}, "`head` must be one of center, cosface, "),
         ({"network": "vgg"}, "`network` must be one of small_cnn"),
-        ({"dim": 3}, "`dim` must be 2 or at least"),
+        ({"dim": 3}, "`head.centers` is torch.float32 [10, 64], and should be"),
         ({"dim": 65}, "does not fit its card"),
         ({"in_channels": 3}, "does not fit its card"),
         ({"network": "resnet8"}, "does not fit its card"),
@@ -367,6 +434,64 @@ def test_a_card_that_describes_another_model_is_refused(changes, words, folder):
     rewrite(folder, **changes)
     message = refusal(load_model, folder)
     assert words in message and str(folder) in message
+
+
+@pytest.mark.parametrize(
+    ("head", "options", "words"),
+    [
+        ("mmc", {"speed": 1}, "option of the head `mmc` must be left out, as `mmc` has none"),
+        ("lgm", {"speed": 1}, "must be one of margin, weight, least_sigma; got 'speed'"),
+        ("lgm", {"a\nb": 1}, "got 'a\\nb'"),
+        ("lgm", {"generator": 1}, "got 'generator'"),
+        ("lgm", {"dim": 10**9}, "got 'dim'"),
+        ("lgm", {"name": 1}, "got 'name'"),
+        ("hmc", {"preset": [1]}, "must be one of groups; got 'preset'"),
+        ("lgm", {"margin": "2"}, "`margin` must be a finite number; got '2'"),
+        ("lgm", {"margin": float("nan")}, "`margin` must be a finite number; got nan"),
+        ("lgm", {"margin": -1}, "`margin` must be in 0 .. 10; got -1"),
+        ("lgm", {"margin": 10**400}, "`margin` must be in 0 .. 10; got 1000"),
+        ("lgm", {"margin": {"x": 1}}, "`margin` must be a finite number"),
+        ("emc", {"stiffness": 0}, "`stiffness` must be above 0"),
+        ("hmc", {"groups": "0123456789"}, "`groups` must be a list of whole numbers"),
+        ("hmc", {"groups": [0, 1]}, "one superclass for each of the 10 classes; got 2"),
+        ("hmc", {"groups": [10**300] * 10}, "`groups` must be in 0 .. 9; got 1000"),
+        ("hmc", {"groups": [[0]] * 10}, "`groups` must be a list of whole numbers"),
+    ],
+)
+def test_a_strangers_options_are_refused_in_one_short_line(head, options, words, tmp_path):
+    save_model(tmp_path / "model", *make(head))
+    config = json.loads((tmp_path / "model" / "card.json").read_text())["config"]
+    rewrite(tmp_path / "model", config=config | {"head_options": options})
+    message = refusal(load_model, tmp_path / "model")
+    assert f"The card {tmp_path / 'model' / 'card.json'} is not one of ours" in message
+    assert words in message and len(message) < 300 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("head", ["mmc", "mmlda", "emc", "hmc", "mmc_random", "simplex"])
+def test_a_stranger_cannot_make_us_search_for_centers(head, tmp_path, monkeypatch):
+    """A thousand classes in three dimensions may take hours to place."""
+    from safetensors.torch import load, save
+
+    save_model(tmp_path / "model", *make(head))
+    tensors = load((tmp_path / "model" / "model.safetensors").read_bytes())
+    placed = {"emc": "head.rest", "simplex": "head.weight"}.get(head, "head.centers")
+    monkeypatch.setattr(folders, "make_classifier", lambda *a, **k: pytest.fail("built"))
+    for points in (None, torch.zeros(10, 65), torch.zeros(640)):
+        changed = {key: value for key, value in tensors.items() if key != placed}
+        if points is not None:
+            changed[placed] = points
+        replace_weights(tmp_path / "model", save(changed))
+        assert f"does not fit its card: `{placed}` is" in refusal(load_model, tmp_path / "model")
+
+
+def test_centers_of_another_precision_do_not_fit(folder):
+    from safetensors.torch import load, save
+
+    tensors = load((folder / "model.safetensors").read_bytes())
+    for dtype in (torch.float64, torch.int32, torch.bool):
+        changed = tensors | {"head.centers": tensors["head.centers"].to(dtype)}
+        replace_weights(folder, save(changed))
+        assert f"`head.centers` is {dtype} [10, 64]" in refusal(load_model, folder)
 
 
 def test_a_cards_sizes_cost_no_memory_before_they_are_checked(folder, monkeypatch):

@@ -167,11 +167,12 @@ def _preset(card: Card, tensors: dict[str, torch.Tensor], path: Path) -> torch.T
     if placed is None:
         return None
     points = tensors.get(f"head.{placed}")
-    if points is None or points.shape != (card.num_classes, card.dim):
-        found = "is missing" if points is None else f"is {list(points.shape)}"
+    expected = torch.Size([card.num_classes, card.dim])
+    if points is None or (points.dtype, points.shape) != (torch.float32, expected):
+        found = "missing" if points is None else f"{points.dtype} {list(points.shape)}"
         raise ValueError(
-            f"{path} does not fit its card: `head.{placed}` {found}, and should be "
-            f"{[card.num_classes, card.dim]}."
+            f"{path} does not fit its card: `head.{placed}` is {found}, and should be "
+            f"{torch.float32} {list(expected)}."
         )
     return points
 
