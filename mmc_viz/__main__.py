@@ -17,6 +17,8 @@ COMMANDS = {
     "train": "train a classifier and save it as a model folder",
     "evaluate": "measure clean and robust accuracy of models",
     "audit": "ask whether the robustness claimed of a model is real",
+    "density": "measure how densely features lie, and whether that goes with robustness",
+    "centers": "spread class centers and compare with the best packings known",
     "models": "list the shipped models with their measured numbers",
     "bench": "measure speed against the floor that the hardware sets",
 }
