@@ -14,6 +14,11 @@ is a spherical code; in the plane it is the regular polygon.
 """
 
 from mmc_viz.centers.drawing import random_centers as random_centers
+from mmc_viz.centers.geometry import Geometry as Geometry
+from mmc_viz.centers.geometry import geometry as geometry
 from mmc_viz.centers.hierarchy import hierarchical_centers as hierarchical_centers
+from mmc_viz.centers.packings import Packing as Packing
+from mmc_viz.centers.packings import PackingTable as PackingTable
+from mmc_viz.centers.packings import packing_table as packing_table
 from mmc_viz.centers.simplex import max_mahalanobis_centers as max_mahalanobis_centers
 from mmc_viz.centers.spreading import spread_centers as spread_centers

@@ -8,10 +8,11 @@ $$E_p = \frac1p \log \sum_{i < j} \lVert x_i - x_j \rVert^{-p}
 
 is smooth, and its gradient pushes each point away from the others, the nearer the harder:
 $\nabla_i E_p = -\sum_j w_{ij} (x_i - x_j)$, where the weights $w_{ij}$ are proportional to
-$\lVert x_i - x_j \rVert^{-p-2}$. On the sphere the part along $x_i$ does not count, so $\sum_j w_{ij} x_j$ is left. With a small $p$
-all points feel each other and few valleys remain; with a large one only neighbours count. So $p$
-grows while the points move. Where it begins decides which valleys can be reached: the best is not
-always the widest. Restarts therefore begin at different $p$.
+$\lVert x_i - x_j \rVert^{-p-2}$. On the sphere the part along $x_i$ does not count, so
+$\sum_j w_{ij} x_j$ is left. With a small $p$ all points feel each other and few valleys remain;
+with a large one only neighbours count. So $p$ grows while the points move. Where it begins decides
+which valleys can be reached, and the best is not always the widest: restarts begin at different
+$p$.
 """
 
 import numpy as np
