@@ -89,7 +89,7 @@ def convergence(
     ------
     ValueError
         If there is no history or an empty one, an entry lacks a number or has one that is not
-        finite, or `share` is out of range.
+        finite or out of range, or `share` is out of range.
     """
     named = histories if isinstance(histories, dict) else {"": histories}
     if not named:
@@ -136,3 +136,5 @@ def _check(entry: dict[str, Any], whose: str) -> None:
                 f"`histories` must have a finite number as `{key}` of each epoch; {whose} has "
                 f"{value!r}."
             )
+        if key in ("epoch", "seconds") and value <= 0:
+            raise ValueError(f"`{key}` of an epoch must be positive; {whose} has {value}.")

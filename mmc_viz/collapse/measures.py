@@ -10,9 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mmc_viz import tables
-from mmc_viz.collapse.arrangement import arrangement, by_chance, reachable
+from mmc_viz.collapse.arrangement import arrangement, by_chance, distances, reachable
 from mmc_viz.collapse.classes import check_features, class_means, counts
-from mmc_viz.collapse.simplex import distance_to_polygon, distance_to_simplex
 from mmc_viz.heads import Head
 
 #: Each measure to what it is, in a few words. All are 0 at perfect collapse.
@@ -25,7 +24,7 @@ MEASURES: dict[str, str] = {
     "nc3": "|W/|W| - M/|M||: class vectors of the head against centred class means",
     "nc4": "share of points whose nearest class mean disagrees with the head",
     "distance_to_simplex": "relative distance of the class means to the best regular simplex",
-    "distance_to_best": "the same to the best arrangement that exists in this dimension",
+    "distance_to_best": "relative distance of the class means to the best known arrangement",
     "distance_to_centers": "mean distance of a class mean to its center, in radii of the centers",
 }
 
@@ -228,11 +227,8 @@ def _nc2(centred: Float[Tensor, "num_classes dim"]) -> _Found:
     if math.isnan(values["nc2_angle"]):
         why = "a class mean lies at the mean of all class means, so it has no direction"
         gaps = dict.fromkeys(("nc2_angle", "nc2_simplex"), why)
-    values["distance_to_simplex"] = values["distance_to_best"] = distance_to_simplex(centred)
-    if dim == 2 and num_classes > 3:
-        values["distance_to_best"] = distance_to_polygon(centred)
-    elif dim < num_classes - 1:
-        values["distance_to_best"] = math.nan
+    values |= {"distance_to_best": math.nan} | distances(centred)
+    if math.isnan(values["distance_to_best"]):
         gaps["distance_to_best"] = (
             f"the best arrangement of {num_classes} points in {dim} dimensions is not known in "
             "general"
@@ -264,5 +260,7 @@ def _to_centers(head: Head, means: Float[Tensor, "num_classes dim"]) -> _Found:
     if centers is None:
         return _missing(("distance_to_centers",), "the head has no centers")
     centers = centers.detach().cpu().double()
-    away = (means - centers).norm(dim=1).mean() / centers.norm(dim=1).mean()
-    return {"distance_to_centers": away.item()}, {}
+    radius = centers.norm(dim=1).mean()
+    if radius == 0:
+        return _missing(("distance_to_centers",), "all centers lie at the origin")
+    return {"distance_to_centers": ((means - centers).norm(dim=1).mean() / radius).item()}, {}

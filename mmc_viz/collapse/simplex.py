@@ -19,7 +19,9 @@ from torch import Tensor
 
 from mmc_viz.centers import max_mahalanobis_centers, spread_centers
 
-_TURNS = 64  # of the polygon, from which the search for the best order of its corners starts
+#: Turns of the polygon from which the search for the best order of its corners starts. On 150
+#: sets of 5 to 30 random points these find what 256 find.
+_TURNS = 8
 
 
 def procrustes_distance(

@@ -208,7 +208,9 @@ def _silhouettes(
         own = labels[rows][:, None]
         # Without itself; 0 / 0 gives the NaN of a point alone in its class.
         inside = (sums.gather(1, own) / (count[own] - 1))[:, 0]
-        others = (sums / count).scatter(1, own, torch.inf).nan_to_num(nan=torch.inf)
+        # Neither its own class nor one without points, whose mean is NaN, is another class.
+        others = (sums / count).scatter(1, own, torch.nan)
+        others = torch.where(others.isnan(), torch.inf, others)
         outside = others.min(dim=1).values
         value = (outside - inside) / torch.maximum(inside, outside)
         found.append(torch.where(outside.isfinite(), value, torch.nan))
