@@ -78,6 +78,11 @@ class FeatureContours:
         return torch.where(self.values < 0, torch.nan, self.values.clamp_min(1e-300).log10())
 
     @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest loss on the grid."""
+        return float(self.values.amin()), float(self.values.amax())
+
+    @property
     def left_outside(self) -> int:
         """How many of the features lie outside of the grid, so that a picture of it misses them."""
         if self.features is None:
@@ -190,7 +195,7 @@ def loss_in_space(
     labels: Int[Tensor, " batch"] | None = None,
     class_names: list[str] | None = None,
     extent: tuple[tuple[float | int, float | int], ...] | None = None,
-    resolution: int = 31,
+    resolution: int = 27,
 ) -> FeatureContours:
     """Compute a head's loss on a cubic grid, over three dimensions of its feature space.
 
