@@ -521,12 +521,16 @@ def test_every_head_has_a_history(head, taken):
     assert history.chance == by_chance(10, 64)
 
 
-def test_mmc_comes_to_its_centers_and_so_to_the_simplex(taken):
-    history = collapse_over_training(taken["mmc"])
-    assert history.distance_to_centers[0] > 0.9  # an untrained network is nowhere near
-    assert history.distance_to_centers[-1] < 0.9
-    assert history.distance_to_simplex[-1] < history.distance_to_simplex[0]
-    assert history.nc1_ratio[-1] < history.nc1_ratio[0]
+def test_mmc_comes_to_its_centers_and_so_to_the_simplex():
+    digits = load_dataset("digits", "train")
+    snapshots = Snapshots(digits.images, digits.labels, at=[0, 10])
+    config = TrainConfig(head="mmc", epochs=10)
+    train(config, digits, digits, device="cpu", progress=False, probe=snapshots)
+    history = collapse_over_training(snapshots)
+    # Measured: 1.00 to 0.077, and 0.533 to 0.046; the learning rate ends at 0 in epoch 10.
+    assert history.distance_to_centers[0] > 0.9 and history.distance_to_centers[1] < 0.3
+    assert history.distance_to_simplex[0] > 0.5 and history.distance_to_simplex[1] < 0.3
+    assert history.nc1_ratio[1] < history.nc1_ratio[0] / 5 and history.nc4[1] < 0.1
 
 
 def test_history_as_text(taken, tmp_path):
