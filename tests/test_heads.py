@@ -426,7 +426,7 @@ def test_the_variances_of_lgm_start_at_1_and_keep_above_their_floor():
     head = make_head("lgm", 12, 5, least_sigma=0.4)
     torch.testing.assert_close(head.variance(), torch.ones(5))
     with torch.no_grad():
-        head.log_variance.fill_(-100)
+        head.scaled_log_variance.fill_(-1000)
     torch.testing.assert_close(head.variance(), torch.full((5,), 0.16))
     # A class whose features all lie at its mean does not make the loss fall without bound.
     loss = head(head.centers, torch.arange(5))

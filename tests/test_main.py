@@ -19,6 +19,7 @@ from mmc_viz.__main__ import COMMANDS, main
 from mmc_viz.attacks import FIXED_BUDGET
 from mmc_viz.checkpoints import cards, load_card, load_model, shipped_models
 from mmc_viz.commands.arguments import parse_eps, parse_seed, print_table
+from mmc_viz.commands.train import head_names
 from mmc_viz.datasets import DATASETS, load_dataset
 from mmc_viz.heads import HEADS
 from mmc_viz.networks import NETWORKS
@@ -185,6 +186,31 @@ def test_training_makes_a_model_that_its_card_describes(elsewhere, run, digits):
     assert (clean["attack"], clean["images"], clean["correct"]) == ("none", 360, right)
     assert clean["accuracy"] == right / 360 == card.history[-1]["accuracy"]
     assert f"{right / 360:.2%} of 360 test images" in out and card.weights_sha256 in out
+
+
+def test_options_of_the_head_reach_the_model_the_card_and_the_list(elsewhere, run, monkeypatch):
+    groups = "0,1,1,0,0,1,1,0,0,1"
+    words = ["train", *TINY, "--head", "hmc", "--head-option", f"groups={groups}"]
+    assert run(*words, "--out", "shipped/grouped")[0] == 0
+    card = load_card("shipped/grouped")
+    assert card.config["head_options"] == {"groups": [int(part) for part in groups.split(",")]}
+    assert card.command == f"mmc-viz {' '.join(words)} --out shipped/grouped"
+    centers = load_model("shipped/grouped").head.centers
+    assert (centers[0] - centers[3]).norm() < (centers[0] - centers[1]).norm()
+    options = ["--head-option", "margin=2", "--head-option", "least_sigma=.5"]
+    words = ["train", *TINY, "--head", "lgm", *options, "--out", "shipped/gauss"]
+    assert run(*words)[0] == 0
+    head = load_model("shipped/gauss").head
+    assert (head.margin, head.least_sigma, head.weight) == (2, 0.5, 0.01)
+    monkeypatch.setattr(cards, "MODELS_DIR", Path("shipped"))
+    out = run("models")[1]
+    assert "lgm margin=2 weight=0.01 least_sigma=0.5" in out and f"hmc groups={groups}" in out
+
+
+def test_help_lists_the_heads(run):
+    text = " ".join(run("train", "--help")[1].split())
+    assert f"training objective: {', '.join(head_names())} (mmc)" in text
+    assert {name for name, head in HEADS.items() if "mmc_viz" in head.__module__} == {*head_names()}
 
 
 def test_the_same_command_gives_the_same_bytes(elsewhere, run):
@@ -397,8 +423,27 @@ def test_an_unknown_name_is_refused_with_the_legal_ones(words, legal, run):
         (["train", "--lr", "nan"], "`lr` must be positive and finite; got nan"),
         (["train", "--seed", "-1"], "`seed` must be in 0 .. 2^32 - 1; got -1"),
         (["train", "--seed", "9" * 30], "`seed` must be in 0 .. 2^32 - 1"),
-        (["train", "--dim", "3"], "`dim` must be 2 or at least `num_classes` - 1 = 9"),
+        (["train", "--dim", "1"], "`dim` must be at least 2; got 1"),
         (["train", "--dim", "0"], "`dim` must be at least 1; got 0"),
+        (["train", "--head-option", "x=1"], "option of the head `mmc` must be left out, .* 'x'"),
+        (["train", "--head", "emc", "--head-option", "x=1"], "must be one of stiffness; got 'x'"),
+        (["train", "--head-option", "margin"], "--head-option: must be NAME=VALUE .* 'margin'"),
+        (["train", "--head-option", "=1"], "--head-option: must be NAME=VALUE .* got '=1'"),
+        (["train", "--head-option", "a=b"], "--head-option: must be NAME=VALUE .* got 'a=b'"),
+        (["train", "--head-option", "a=1,b"], "--head-option: must be NAME=VALUE .* got 'a=1,b'"),
+        (["train", "--head-option", "a=1,2.5"], "--head-option: must be NAME=VALUE .* 'a=1,2.5'"),
+        (
+            ["train", "--head-option", "a=1", "--head-option", "a=2"],
+            "`--head-option` must name each option once; got 'a' twice",
+        ),
+        (
+            ["train", "--head", "lgm", "--head-option", "margin=nan"],
+            "`margin` must be a finite number; got nan",
+        ),
+        (
+            ["train", *TINY, "--head", "hmc", "--head-option", "groups=1,2"],
+            "one superclass for each of the 10 classes; got 2",
+        ),
         (["train", "--radius", "-1"], "`radius` must be positive and finite; got -1.0"),
         (["train", *TINY, "--lr", "1e30"], "a smaller `lr` than 1e+30 usually helps"),
         (["train", "--dataset", "folder:nowhere"], "There is no folder nowhere/train"),
@@ -457,8 +502,8 @@ def test_a_model_folder_that_cannot_be_written_is_refused_before_the_work(run, m
 def test_a_mistake_neither_spoils_nor_leaves_a_json_file(run):
     Path("out.json").write_text("mine")
     refused(run, "evaluate", "digits-mmc", "--eps", "8", "--json", "out.json")
-    refused(run, "train", "--dim", "3", "--json", "out.json")
-    refused(run, "train", "--dim", "3", "--json", "new.json")  # and none is left that was not there
+    refused(run, "train", "--dim", "1", "--json", "out.json")
+    refused(run, "train", "--dim", "1", "--json", "new.json")  # and none is left that was not there
 
 
 def test_a_full_disk_leaves_the_older_json_and_no_draft(run, monkeypatch):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mmc_viz.attacks import pgd
+from mmc_viz.commands.train import head_names
 from mmc_viz.datasets import Dataset, load_dataset
 from mmc_viz.devices import choose_device
 from mmc_viz.evaluation import accuracy
@@ -126,6 +127,33 @@ def test_other_pictures_are_mirrored_by_default(dataset):
     assert TrainConfig(dataset=dataset, augmentation="none").resolved().augmentation == "none"
 
 
+@pytest.mark.parametrize(
+    ("head", "options", "all_options"),
+    [
+        ("sce", {}, {}),
+        ("hmc", {"groups": [0, 1]}, {"groups": [0, 1]}),
+        ("hmc", {}, {"groups": None}),
+        ("lgm", {"margin": 1}, {"margin": 1, "weight": 0.01, "least_sigma": 0.1}),
+    ],
+)
+def test_the_options_of_the_head_are_saved_with_their_defaults(head, options, all_options):
+    config = TrainConfig(head=head, head_options=options)
+    assert config.head_options == options and config.head_options is not options
+    values = config.resolved().to_json()
+    assert values["head_options"] == all_options
+    assert json.loads(json.dumps(values)) == values
+    again = TrainConfig(**(values | {"milestones": tuple(values["milestones"])}))
+    assert again == again.resolved() == config.resolved()
+
+
+def test_what_the_caller_does_to_the_options_later_is_no_part_of_the_run():
+    options = {"groups": [0, 0, 1]}
+    config = TrainConfig(head="hmc", head_options=options)
+    options["groups"][0] = 2
+    options["more"] = 1
+    assert config.head_options == {"groups": [0, 0, 1]}
+
+
 def test_the_saved_configuration_says_all_and_makes_the_same_run():
     config = TrainConfig(head="sce", epochs=3).resolved()
     values = config.to_json()
@@ -140,6 +168,9 @@ def test_the_saved_configuration_says_all_and_makes_the_same_run():
     [
         ({"network": "vgg"}, "`network` must be one of small_cnn, .*resnet20.*; got 'vgg'"),
         ({"head": "mse"}, "`head` must be one of .*mmc.*; got 'mse'"),
+        ({"head_options": {"speed": 1}}, "option of the head `mmc` must be left out, as `mmc` has"),
+        ({"head": "emc", "head_options": {"k": 1}}, "must be one of stiffness; got 'k'"),
+        ({"head": "emc", "head_options": {"stiffness": "1"}}, "must be a finite number; got '1'"),
         ({"schedule": "cosine"}, f"`schedule` must be one of {', '.join(SCHEDULES)}; got 'cosine'"),
         ({"decay": "biases"}, f"`decay` must be one of {', '.join(DECAYS)}; got 'biases'"),
         ({"augmentation": "mixup"}, f"must be one of {', '.join(AUGMENTATIONS)}; got 'mixup'"),
@@ -164,6 +195,25 @@ def test_a_configuration_that_makes_no_sense_is_refused(change, words):
 
 
 # --- weight decay -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", head_names())
+def test_learned_centers_never_decay(head):
+    model = make_classifier("small_cnn", head, in_channels=1, num_classes=10)
+    decaying, free = decay_groups(model, TrainConfig(head=head, weight_decay=0.01))
+    of_head = {id(weight): name for name, weight in model.head.named_parameters()}
+    assert {of_head[id(w)] for w in decaying["params"] if id(w) in of_head} == {
+        "cosface": {"weight"},
+        **dict.fromkeys(("sce", "center", "label_smoothing"), {"linear.weight"}),
+    }.get(head, set())
+    kept = {of_head[id(w)] for w in free["params"] if id(w) in of_head}
+    assert kept == {
+        "sce": {"linear.bias"},
+        "label_smoothing": {"linear.bias"},
+        "center": {"linear.bias", "scaled_centers"},
+        "emc": {"displacement"},
+        "lgm": {"centers", "scaled_log_variance"},
+    }.get(head, set())
 
 
 @pytest.mark.parametrize("network", ["small_cnn", "resnet8", "resnet8v2"])
@@ -360,6 +410,29 @@ def test_a_few_epochs_learn_the_digits(head, train_set, digits):
     assert last["intra_class_distance"] == pytest.approx(distance, rel=1e-5)
 
 
+@pytest.mark.parametrize("head", sorted({*head_names()} - {"sce", "mmc"}))
+@pytest.mark.parametrize(("dim", "epochs", "least"), [(None, 6, 0.7), (2, 3, 0.11)])
+def test_every_head_learns(head, dim, epochs, least, train_set, digits):
+    """In the plane a few epochs do little more than begin: better than chance is all we ask."""
+    run = quick(TrainConfig(head=head, dim=dim, epochs=epochs), train_set, digits)
+    first, last = run.history[0], run.history[-1]
+    assert last["loss"] < first["loss"]
+    assert last["accuracy"] > least
+
+
+@pytest.mark.parametrize("head", head_names())
+def test_every_head_can_be_trained_on_what_raises_its_own_loss(head, few):
+    config = TrainConfig(head=head, epochs=2, adversarial="pgd", batch_size=50, attack_steps=3)
+    model = quick(config, few, few).model
+    images, labels, indices = few.inputs(), few.labels, torch.arange(100)
+    found = worst_in_ball(model, images, labels, indices, config, 0)
+    with torch.no_grad():
+        before, after = (model.head(model.features(x), labels) for x in (images, found))
+    assert after.mean() > before.mean() and (after > before).double().mean() > 0.9
+    for weight in model.head.parameters():
+        assert torch.isfinite(weight).all()
+
+
 def test_the_loss_is_the_mean_over_all_training_images(few):
     """With a rate of almost nothing the network stays as it begins, and one pass is an average."""
     config = TrainConfig(epochs=1, lr=1e-12, batch_size=50, augmentation="none", weight_decay=0)
@@ -493,9 +566,9 @@ def test_a_loss_that_explodes_ends_the_run_in_one_line(batch_size, few):
     assert "a smaller `lr` than 1e+30" in message and "\n" not in message
 
 
-@pytest.mark.parametrize("dim", [1, 3, 8])
+@pytest.mark.parametrize("dim", [-1, 0, 1])
 def test_a_dimension_for_which_there_are_no_centers_is_refused(dim, few):
-    with pytest.raises(ValueError, match="`dim` must be"):
+    with pytest.raises(ValueError, match="`dim` must be at least"):
         quick(TrainConfig(dim=dim, epochs=1), few, few)
 
 

@@ -31,7 +31,9 @@ class LargeMarginGaussianMixture(Head):
 
     The likelihood has no maximum: where all features of a class coincide with its mean, it grows
     without bound as the variance falls. So $\sigma_i^2 = \sigma_{\min}^2 + e^{\rho_i}$ with a floor
-    and a learned $\rho_i$, which starts at $\sigma_i = 1$. The loss can be negative.
+    and a learned $\rho_i$, which starts at $\sigma_i = 1$. The loss can be negative. Its curvature in
+    $\rho_i$ is about $d / 2$, so what is trained is $\sqrt{d / 2}\, \rho_i$: else, in many
+    dimensions, the variances would run ahead of the features.
 
     Parameters
     ----------
@@ -89,8 +91,13 @@ class LargeMarginGaussianMixture(Head):
         self.least_sigma = least_sigma
         generator = generator or torch.Generator().manual_seed(0)
         self.centers = nn.Parameter(torch.randn(num_classes, dim, generator=generator) * dim**-0.5)
-        start = math.log(1 - least_sigma**2)
-        self.log_variance = nn.Parameter(torch.full((num_classes,), start))
+        start = math.log(1 - least_sigma**2) * (dim / 2) ** 0.5
+        self.scaled_log_variance = nn.Parameter(torch.full((num_classes,), start))
+
+    @property
+    def log_variance(self) -> Float[Tensor, " num_classes"]:
+        r"""Logarithm of what the variance of each class is above its floor, $\rho_i$."""
+        return self.scaled_log_variance * (2 / self.dim) ** 0.5
 
     def variance(self) -> Float[Tensor, " num_classes"]:
         r"""Variance of each class in every coordinate, $\sigma_i^2$."""

@@ -27,7 +27,6 @@ class MaxMahalanobisLDA(MaxMahalanobisCenter):
     """
 
     loss_form = "softmax"
-    peak_lr = 0.01
 
     def forward(
         self, features: Float[Tensor, "batch dim"], labels: Int[Tensor, " batch"]
