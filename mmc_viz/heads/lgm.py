@@ -31,9 +31,10 @@ class LargeMarginGaussianMixture(Head):
 
     The likelihood has no maximum: where all features of a class coincide with its mean, it grows
     without bound as the variance falls. So $\sigma_i^2 = \sigma_{\min}^2 + e^{\rho_i}$ with a floor
-    and a learned $\rho_i$, which starts at $\sigma_i = 1$. The loss can be negative. Its curvature in
-    $\rho_i$ is about $d / 2$, so what is trained is $\sqrt{d / 2}\, \rho_i$: else, in many
-    dimensions, the variances would run ahead of the features.
+    and a learned $\rho_i$, which starts at $\sigma_i = 1$. The loss can be negative.
+
+    The likelihood has curvature $d / 2$ in $\log \sigma_i^2$. So what is trained is
+    $\sqrt{d / 2}\, \rho_i$; else, in many dimensions, the variances would run ahead of the means.
 
     Parameters
     ----------
