@@ -63,7 +63,7 @@ class FeatureContours:
     label: int | None
     loss: str
     rival: int | None
-    ticks: tuple[Float[Tensor, " ticks"], ...]
+    ticks: tuple[Float[Tensor, "_"], ...]
     values: Float[Tensor, "*grid"]
     predicted: Int[Tensor, "*grid"]
     features: Projection | None
@@ -322,7 +322,7 @@ def _ticks(
     shown: Projection | None,
     extent: tuple[tuple[float | int, float | int], ...] | None,
     resolution: int,
-) -> tuple[Float[Tensor, " ticks"], ...]:
+) -> tuple[Float[Tensor, "_"], ...]:
     if extent is None:
         extent = _extent(centers, shown)
     if len(extent) != len(plane.axes):

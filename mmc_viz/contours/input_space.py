@@ -286,8 +286,9 @@ def loss_surface(
         first = first.detach().double().cpu()
         first = first / _size(first, norm)
         second = _second(other, first, norm, seed)
-        a = torch.linspace(-float(reach), float(reach), resolution, dtype=torch.float64)
-        b = a.clone()
+        # Symmetric to the last digit, so that the image itself, if on the grid, is unchanged.
+        steps = torch.arange(1 - resolution, resolution, 2, dtype=torch.float64)
+        a = b = float(reach) * steps / (resolution - 1)
         points, clamped = _grid_images(image, first, second, a, b)
         # The form with its batch norms folded gives the same logits to 1e-4, in half the time.
         logits = outputs(view.fast, points, batch_size=256)[0].cpu()

@@ -90,7 +90,7 @@ def loss_volume(
                 f"{axis}axis": plain | {"title": {"text": f"{kind} {i}", "font": {"size": 15}}}
                 for i, axis in enumerate("xyz", start=1)
             },
-            camera={"eye": dict.fromkeys("xy", 1.5 + 0.35 * (len(named) - 1)) | {"z": 1.1}}
+            camera={"eye": dict.fromkeys("xy", 1.5 + 0.5 * (len(named) - 1)) | {"z": 1.1}}
             | {"center": {"x": 0, "y": 0, "z": -0.12}},
             aspectmode="cube",
             col=column,
