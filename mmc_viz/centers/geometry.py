@@ -79,6 +79,11 @@ class Geometry:
         """Dimension of the feature space."""
         return self.centers.shape[1]
 
+    @property
+    def norm_range(self) -> tuple[float, float]:
+        """Smallest and largest norm, in feature units."""
+        return self.norms.min().item(), self.norms.max().item()
+
     def to_json(self, path: str | Path | None = None) -> str:
         """Give the geometry as JSON; write it too if `path` is given."""
         values = {
