@@ -48,6 +48,11 @@ class Shells:
     outside: int
 
     @property
+    def log_ratio(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Log of what was counted over what the exact form predicts, and of its interval's ends."""
+        return tuple(one - self.log_exact for one in (self.log_density, self.low, self.high))
+
+    @property
     def empty(self) -> int:
         """Number of shells in which nothing was counted."""
         return int((self.counts == 0).sum())
@@ -116,6 +121,11 @@ class Prediction:
     log_anchor: float
     log_at_anchor: float
     bandwidth: float
+
+    @property
+    def log_paper_ratio(self) -> Float[Tensor, " grid"]:
+        """Log of the paper's form over the exact one."""
+        return self.log_paper - self.log_exact
 
 
 @dataclass(frozen=True)
