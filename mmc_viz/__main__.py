@@ -19,6 +19,7 @@ COMMANDS = {
     "audit": "ask whether the robustness claimed of a model is real",
     "density": "measure how densely features lie, and whether that goes with robustness",
     "centers": "spread class centers and compare with the best packings known",
+    "gallery": "draw every figure from the shipped models, on one page",
     "models": "list the shipped models with their measured numbers",
     "bench": "measure speed against the floor that the hardware sets",
 }

@@ -50,7 +50,8 @@ MAY_IMPORT = COMPUTE | {
     "widgets": {"bundles", "paths"},
     "browser": set(),  # a page seen from outside
     "bench": {*COMPUTE, "widgets", "browser"},
-    "commands": {*COMPUTE, "figures", "bench"},
+    "gallery": {*COMPUTE, "figures"},
+    "commands": {*COMPUTE, "figures", "gallery", "bench"},
     # The entries name everything and import lazily.
     "__init__": {*COMPUTE, "figures", "widgets"},
     "__main__": {"__init__", "commands"},
@@ -199,7 +200,7 @@ def test_the_scan_is_not_blind():
     assert "torchvision" in found["mmc_viz.datasets.torchvision_readers"]
     assert "anywidget" in found["mmc_viz.widgets.epsilon_explorer"]
     assert "mmc_viz.checkpoints" in found["mmc_viz.commands.models"]
-    assert "mmc_viz.centers" in found["mmc_viz.heads"]
+    assert "mmc_viz.centers" in found["mmc_viz.heads.hmc"]
     assert "playwright.sync_api" in found["mmc_viz.browser"]
 
 

@@ -8,4 +8,4 @@ A topic is a module with one function, `measure() -> list[Measurement]`.
 """
 
 #: Topics of `mmc-viz bench`, in the order in which they run.
-TOPICS = ("attacks", "training", "imports", "path", "ui", "worst_case")
+TOPICS = ("attacks", "training", "imports", "path", "ui", "features", "worst_case")

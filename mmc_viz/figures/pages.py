@@ -39,6 +39,11 @@ class Exhibit:
     draw: Callable[[str], go.Figure]
     note: str = ""
 
+    @property
+    def description(self) -> str:
+        """The sentence that says what the figure shows, as plain text."""
+        return html.unescape(style.description(self.draw("light")))
+
 
 def write_page(
     exhibits: Sequence[Exhibit], path: str | Path, *, title: str, introduction: str = ""
