@@ -100,7 +100,7 @@ def loss_volume(
             colours,
             title=title or _title(named),
             subtitle=_subtitle(named, levels),
-            height=620 if len(named) == 1 else 420,
+            height=620 if len(named) == 1 else 370,
         ),
         coloraxis=_colour_axis(levels),
         legend=style.legend_below() | {"itemsizing": "constant"},
