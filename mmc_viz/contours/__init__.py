@@ -2,13 +2,13 @@
 
 from mmc_viz.contours.comparing import ContourDifference as ContourDifference
 from mmc_viz.contours.comparing import compare as compare
-from mmc_viz.contours.feature_space import FeatureContours as FeatureContours
+from mmc_viz.contours.feature_contours import FeatureContours as FeatureContours
 from mmc_viz.contours.feature_space import loss_in_space as loss_in_space
 from mmc_viz.contours.feature_space import loss_on_plane as loss_on_plane
-from mmc_viz.contours.input_space import AttackPath as AttackPath
-from mmc_viz.contours.input_space import InputSurface as InputSurface
 from mmc_viz.contours.input_space import loss_surface as loss_surface
 from mmc_viz.contours.input_space import surfaces as surfaces
+from mmc_viz.contours.input_surface import AttackPath as AttackPath
+from mmc_viz.contours.input_surface import InputSurface as InputSurface
 from mmc_viz.contours.planes import Plane as Plane
 from mmc_viz.contours.planes import Projection as Projection
 from mmc_viz.contours.planes import plane_of as plane_of

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmc_viz import tables
-from mmc_viz.contours.feature_space import FeatureContours
+from mmc_viz.contours.feature_contours import FeatureContours
 from mmc_viz.contours.levels import crossings
 from mmc_viz.contours.losses import Loss, loss_function, strongest_rival
 from mmc_viz.contours.theorem import Hyperplane, Hypersphere, contour_of, in_float64

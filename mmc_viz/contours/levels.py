@@ -17,7 +17,7 @@ _HALVINGS = 60  # float64 has 53 binary digits
 
 
 def crossings(
-    ticks: tuple[Float[Tensor, "_"], ...],
+    ticks: tuple[Float[Tensor, " _"], ...],
     values: Tensor,
     level: float | int,
     function: Callable[[Tensor], Tensor],

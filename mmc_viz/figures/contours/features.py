@@ -8,10 +8,10 @@ from plotly.subplots import make_subplots
 
 from mmc_viz.contours import ContourDifference, FeatureContours
 from mmc_viz.figures import style
+from mmc_viz.figures.contours import feature_words as words
 
 _DECADES = 0.5  # between two contours, in powers of ten
 _LOWEST, _HIGHEST = -3.0, 2.5  # of the colours, in powers of ten
-_ROUNDING = 1e-9  # a distance below it is called none
 _TRUTH = "true level set"
 _MANY = 4000  # points that SVG still draws fast
 
@@ -81,8 +81,8 @@ def feature_scatter_2d(
     figure.update_layout(
         style.layout(
             colours,
-            title=title or _title(named),
-            subtitle=_subtitle(named, compared),
+            title=title or words.title(named),
+            subtitle=words.subtitle(named, compared),
             height=620 if len(named) == 1 else 350,
         ),
         coloraxis=_colour_axis(named),
@@ -119,7 +119,7 @@ def feature_scatter_2d(
             col=column,
         )
     figure.update_annotations(font={"size": style.TEXT_SIZE + 1, "color": colours.text})
-    return style.describe(figure, _sentence(named, compared))
+    return style.describe(figure, words.sentence(named, compared))
 
 
 def _by_name(
@@ -335,83 +335,11 @@ def _colour_axis(named: dict[str, FeatureContours]) -> dict[str, Any]:
     }
 
 
-def _title(named: dict[str, FeatureContours]) -> str:
-    ones = list(named.values())
-    if all(one.label is None for one in ones):
-        return "What a feature costs at best: its least loss"
-    names = {one.class_names[one.label] for one in ones if one.label is not None}
-    if len(names) == 1:
-        return f"Where the loss of class “{style.quote(names.pop())}” is the same"
-    return "Where the loss of a class is the same, and where the features lie"
-
-
 def _axis_title(one: FeatureContours, axis: int) -> str:
     word = ("first", "second")[axis]
     if one.plane.is_whole:
         return f"{word} feature"
     return f"{word} direction of the plane"
-
-
-def _subtitle(
-    named: dict[str, FeatureContours], compared: dict[str, list[ContourDifference]]
-) -> str:
-    """Say the decisive numbers of all panels."""
-    parts = []
-    errors = {name: _error(differences) for name, differences in compared.items()}
-    if any(errors.values()):
-        parts.append(
-            "The theorem's contours: "
-            + "; ".join(
-                error + (f" ({style.quote(name)})" if name else "")
-                for name, error in errors.items()
-                if error
-            )
-        )
-    off = [
-        style.percent(one.features.variance_left_out)
-        for one in named.values()
-        if one.features is not None and not one.plane.is_whole
-    ]
-    if off:
-        parts.append(f"Off this plane: {' and '.join(off)} of the variance")
-    outside = sum(one.left_outside for one in named.values())
-    if outside:
-        parts.append(f"Outside the picture: {outside} features")
-    return ". ".join(parts)
-
-
-def _error(differences: list[ContourDifference]) -> str:
-    rows = [row for difference in differences for row in difference.rows()]
-    if not rows:
-        return ""
-    away = [row["max_distance"] for row in rows if row["max_distance"] is not None]
-    shapes = " and ".join(dict.fromkeys(row["shape"] for row in rows))
-    if not away:
-        return f"{shapes} here"
-    if max(away) < _ROUNDING:
-        return f"{shapes}, exact"
-    return f"{shapes}, up to {max(away):.2g} from the true level set"
-
-
-def _sentence(
-    named: dict[str, FeatureContours], compared: dict[str, list[ContourDifference]]
-) -> str:
-    parts = []
-    for name, one in named.items():
-        which = (
-            "the least loss over all classes"
-            if one.label is None
-            else f"the loss of class {one.class_names[one.label]}"
-        )
-        lowest, highest = one.range
-        part = (
-            f"{name + ': ' if name else ''}contours of {which}, from {lowest:.3g} to {highest:.3g}"
-        )
-        if one.features is not None:
-            part += f", under {len(one.features.labels)} features"
-        parts.append(part)
-    words = _subtitle(named, compared)
-    return ". ".join([*parts, *([words] if words else [])]) + "."
 
 
 def _short(value: float) -> float:
