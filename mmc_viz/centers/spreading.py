@@ -39,6 +39,7 @@ _HARDEST = 1e6  # instead of a polish, where that would take too long
 _POLISHED = 1500
 #: A candidate whose angle is smaller than the best by this part is not worth a polish.
 _TRAILING = 0.02
+_DELAY = 1  # seconds, before a bar is worth showing
 _TIE = 1e-9  # between inner products: the earlier candidate wins, whatever the last digits say
 
 
@@ -147,7 +148,7 @@ def _search(
         total=steps + steps // 2 + (few if polished else 0),
         desc=f"{num_classes} centers in {dim} dimensions",
         disable=not progress,
-        delay=1,
+        delay=_DELAY,
         leave=False,
     ) as bar:
         points = random_starts(restarts, num_classes, dim, seed)

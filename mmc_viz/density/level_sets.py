@@ -20,7 +20,7 @@ float64.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -43,6 +43,7 @@ def log_ball(dim: int) -> float:
     return log_area(dim) - math.log(dim)
 
 
+@runtime_checkable
 class LevelSets(Protocol):
     """The spheres of one loss.
 

@@ -106,7 +106,8 @@ def compare_maps(
     names = class_names or [str(label) for label in range(most)]
     if len(names) < most:
         raise ValueError(f"`class_names` must name {most} classes; got {len(names)}.")
-    return Embedding(views, names)
+    plane = (classes, anchors) if method == "plane" else ()
+    return Embedding(views, names, *plane)
 
 
 def _outputs(

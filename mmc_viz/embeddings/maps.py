@@ -87,9 +87,7 @@ class FeatureMap:
     @property
     def note(self) -> str:
         """What the map keeps and what it distorts, in words."""
-        if self.variance is None:
-            return NOTES[self.method]
-        return f"{NOTES[self.method]} Variance shown: {100 * sum(self.variance):.0f} %."
+        return NOTES[self.method]
 
     def place(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch 2"]:
         """Place features into the map, each on its own; the map stays as it is.

@@ -50,8 +50,8 @@ class MapQuality:
         Whether neighbours on the map are true ones, and true ones stay neighbours; 1 is perfect,
         about 0.5 is chance.
     distance_correlation : float or None
-        Spearman's rank correlation of the distances of all pairs, true against drawn; of the pairs
-        of at most 1,000 points, drawn at random where there are more. None where all distances are the same.
+        Spearman's rank correlation of the distances of all pairs, true against drawn; where there
+        are more than 1,000 points, of 1,000 drawn at random. None where all distances are the same.
     class_share, true_class_share : float
         Share of the $k$ nearest points that have a point's own class, on the map and in truth.
     edges : Float[Tensor, "edges"]

@@ -112,14 +112,25 @@ class Embedding:
         Name of each model to its map.
     class_names : list[str]
         Name of each class.
+    spanned_by : tuple of int, optional
+        For `plane`: the three classes that span it.
+    anchors : str, optional
+        For `plane`: what of these classes, their `centers` or the `means` of their features.
     """
 
     views: dict[str, MapView]
     class_names: list[str]
+    spanned_by: tuple[int, int, int] | None = None
+    anchors: str | None = None
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Give all numbers, without pictures and features, as JSON; write it if `path` is given."""
-        values = {"class_names": self.class_names, "views": {}}
+        values = {
+            "class_names": self.class_names,
+            "spanned_by": self.spanned_by,
+            "anchors": self.anchors,
+            "views": {},
+        }
         for name, view in self.views.items():
             quality = dict(vars(view.quality))
             for key in ("edges", "within", "between"):

@@ -7,8 +7,18 @@ says in one sentence, made from its numbers, what a figure shows.
 """
 
 from mmc_viz.figures.cards import audit_card as audit_card
+from mmc_viz.figures.centers import centers_3d as centers_3d
+from mmc_viz.figures.centers import gram as gram
 from mmc_viz.figures.climbs import attack_trajectory as attack_trajectory
+from mmc_viz.figures.collapses import collapse_over_training as collapse_over_training
+from mmc_viz.figures.contours import feature_scatter_2d as feature_scatter_2d
+from mmc_viz.figures.contours import loss_surface as loss_surface
+from mmc_viz.figures.contours import loss_volume as loss_volume
+from mmc_viz.figures.convergences import convergence as convergence
 from mmc_viz.figures.curves import robustness_curves as robustness_curves
+from mmc_viz.figures.densities import density_vs_distance as density_vs_distance
+from mmc_viz.figures.densities import density_vs_loss as density_vs_loss
+from mmc_viz.figures.maps import embedding as embedding
 from mmc_viz.figures.matrices import attack_matrix as attack_matrix
 from mmc_viz.figures.pages import Exhibit as Exhibit
 from mmc_viz.figures.pages import save as save

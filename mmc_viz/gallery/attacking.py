@@ -11,7 +11,7 @@ from mmc_viz.figures import Exhibit
 from mmc_viz.gallery.scene import EPS, Scene
 from mmc_viz.trajectories import attack_trajectory
 
-IMAGE = 0  # about which the loss is drawn
+IMAGE = 3  # about which the loss is drawn
 FEW = 20  # images whose climb is drawn
 
 
