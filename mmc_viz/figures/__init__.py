@@ -24,3 +24,4 @@ from mmc_viz.figures.pages import Exhibit as Exhibit
 from mmc_viz.figures.pages import save as save
 from mmc_viz.figures.pages import write_page as write_page
 from mmc_viz.figures.style import description as description
+from mmc_viz.figures.tracks import trajectories as trajectories
