@@ -1,4 +1,4 @@
-"""What all figures of maps share: panels, their axes, the words over them, pictures for hovering."""
+"""What all figures of maps share: panels, axes, words over them, pictures for hovering."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -57,11 +57,14 @@ def map_axes(figure: go.Figure, drawn: FeatureMap, colours: style.Theme, **place
         if not drawn.is_linear:
             settings = {"ticks": "", "showticklabels": False, "showgrid": False, "mirror": True}
         update(style.axis(colours, **settings), **place)
-        update(
-            title={"text": title, "standoff": 10, "font": {"size": style.TEXT_SIZE - 1}}, **place
-        )
+        update(title=heading(title), **place)
     x = next(figure.select_xaxes(**place)).plotly_name.removeprefix("xaxis")
     figure.update_yaxes(scaleanchor=f"x{x}", **place)
+
+
+def heading(text: str) -> dict[str, Any]:
+    """Give the title of an axis, no larger than other text."""
+    return {"text": text, "standoff": 10, "font": {"size": style.TEXT_SIZE - 1}}
 
 
 def over(figure: go.Figure, lines: list[str], *, row: int, col: int) -> None:

@@ -64,7 +64,7 @@ def embedding(
     points = [(v, kind) for v in views.values() for kind in ("clean", "placed") if _count(v, kind)]
     total = sum(_count(view, kind) for view, kind in points)
     shown = iter(panels.spread(total, pictures))
-    known: dict[str, None] = {}  # names in the panels.legend, once each
+    known: dict[str, None] = {}  # names in the legend, once each
     for column, view in enumerate(views.values(), start=1):
         clean = [next(shown) for _ in range(_count(view, "clean"))]
         under_attack = [next(shown) for _ in range(_count(view, "placed"))]
@@ -94,14 +94,15 @@ def embedding(
         )
         panels.over(figure, [panels.small(_medians(view))], row=2, col=column)
         figure.update_xaxes(
-            style.axis(colours, "distance in feature space", nticks=6, rangemode="tozero"),
+            style.axis(colours, nticks=6, rangemode="tozero")
+            | {"title": panels.heading("distance in feature space")},
             row=2,
             col=column,
         )
         figure.update_yaxes(
             style.axis(colours, tickformat=".0%", nticks=5, rangemode="tozero"), row=2, col=column
         )
-    figure.update_yaxes(title_text="share of pairs", row=2, col=1)
+    figure.update_yaxes(title=panels.heading("share of pairs"), row=2, col=1)
     figure.layout.margin.t += 22 + 19 * max(len(_measures(view)) for view in views.values())
     panels.legend(figure, known)
     return style.describe(figure, _sentence(views))
@@ -180,9 +181,9 @@ def _attacked(
                 mode="markers",
                 marker={
                     "symbol": f"{symbol}-open",
-                    "size": 8,
+                    "size": 6,
                     "color": style.at(colours.classes, label),
-                    "line": {"width": 2},
+                    "line": {"width": 1.3},
                 },
                 legendgroup="under attack",
                 showlegend=False,
@@ -206,7 +207,7 @@ def _joins(view: MapView, colours: style.Theme) -> go.Scatter:
         name="from clean to attacked",
         mode="lines",
         line={"color": colours.text, "width": 1},
-        opacity=0.3,
+        opacity=0.2,
         legendgroup="under attack",
         showlegend=False,
         hoverinfo="skip",
@@ -288,7 +289,7 @@ def _measures(view: MapView) -> list[str]:
     if view.placed is not None:
         lines.append(f"under attack: {view.fooled} of {len(view.placed.origins)} fooled")
     if view.remoteness is not None:
-        lines.append(f"{view.remoteness:.1f} times as isolated as clean ones")
+        lines.append(f"these {view.remoteness:.1f} times as isolated as clean ones")
     return lines
 
 

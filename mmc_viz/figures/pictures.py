@@ -5,13 +5,16 @@ of which character 0x2800 + b raises the dots whose bits are set in b. Lines of 
 of raised and lowered dots. A dot has no shades, so greys are spread by error diffusion: each dot
 takes what is nearer, light or dark, and hands the error on to those not yet decided (Floyd and
 Steinberg, 1976). With plotly's distance of lines, 1.3 em, and the width of a Braille character,
-about 0.73 em in DejaVu Sans, dots stand about as far apart in both directions.
+about 0.73 em in DejaVu Sans, dots stand about as far apart in both directions. A raised dot fills
+only part of its place, so greys are lightened first.
 """
 
 import numpy as np
 
 #: Dots along the longer side, at most.
 SIDE = 32
+
+_LIGHTEN = 0.5  # power of the greys, which are 0..1
 
 _DARK = "\u2800"  # no dot raised; unlike a space it is as wide as the others
 
@@ -34,11 +37,23 @@ def braille(images: np.ndarray, *, side: int = SIDE) -> list[str]:
     -------
     texts : list of str
         One for each picture; `<br>` parts the lines. What is dark at the end of a line is left out.
+
+    Raises
+    ------
+    ValueError
+        If `images` are no bytes in four dimensions, have no pixel, or `side` is below 1.
     """
+    if images.ndim != 4 or images.dtype != np.uint8 or 0 in images.shape[1:]:
+        raise ValueError(
+            "`images` must be bytes [batch, channels, height, width] with pixels; got "
+            f"{images.dtype} {list(images.shape)}."
+        )
+    if side < 1:
+        raise ValueError(f"`side` must be at least 1; got {side}.")
     if not len(images):
         return []
     grey = _grey(images.astype(np.float64) / 255)
-    dots = _diffuse(_sized(grey, side))
+    dots = _diffuse(_sized(grey, side) ** _LIGHTEN)
     batch, height, width = dots.shape
     padded = np.zeros((batch, -(-height // 4) * 4, -(-width // 2) * 2), dtype=np.uint8)
     padded[:, :height, :width] = dots

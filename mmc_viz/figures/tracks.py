@@ -63,7 +63,7 @@ def trajectories(
         rows=2,
         cols=len(named),
         row_heights=[0.7, 0.3],
-        vertical_spacing=0.17 if any(one.map.is_linear for one in named.values()) else 0.1,
+        vertical_spacing=0.15 if any(one.map.is_linear for one in named.values()) else 0.1,
         horizontal_spacing=0.2 / len(named),
     )
     total = sum(one.success.numel() for one in named.values())
@@ -92,10 +92,15 @@ def trajectories(
         panels.map_axes(figure, one.map, colours, row=1, col=column)
         head = [f"<b>{style.quote(name)}</b>"] if name else []
         panels.over(figure, [*head, *map(panels.small, _measures(one))], row=1, col=column)
-        figure.update_xaxes(style.axis(colours, "budget epsilon", nticks=6), row=2, col=column)
+        figure.update_xaxes(
+            style.axis(colours, nticks=6) | {"title": panels.heading("budget epsilon")},
+            row=2,
+            col=column,
+        )
         figure.update_yaxes(style.axis(colours, nticks=5, rangemode="tozero"), row=2, col=column)
-    figure.update_yaxes(title_text="distance moved<br>in feature space", row=2, col=1)
-    figure.layout.margin.t += 22 + 19 * max(len(_measures(one)) for one in named.values())
+    figure.update_yaxes(title=panels.heading("distance moved<br>in feature space"), row=2, col=1)
+    lines = max(len(_measures(one)) for one in named.values())
+    figure.layout.margin.t += 19 * lines + (22 if any(named) else 0)
     panels.legend(figure, known)
     return style.describe(figure, _sentence(named))
 
@@ -199,7 +204,7 @@ def _points(one: MapTrajectories, colours: style.Theme, shown: list[bool]) -> It
             name=name,
             mode="markers",
             marker={"symbol": symbols, "size": sizes, "color": tints, "opacity": 1}
-            | {"line": {"width": widths}},
+            | {"line": {"width": widths, "color": tints}},
             legendgroup=name,
             hovertemplate="%{text}<extra></extra>",
         )
@@ -275,7 +280,7 @@ def _measures(one: MapTrajectories) -> list[str]:
     count, fooled = len(one.labels), one.fooled.tolist()
     low, high = (f"{one.epsilons[place].item():.3g}" for place in (0, -1))
     lines = [f"fooled: {fooled[0]} of {count} at {low}, {fooled[-1]} at {high}"]
-    lines.append(f"median way in feature space {one.median_moved[-1].item():.3g}")
+    lines.append(f"then moved {one.median_moved[-1].item():.3g} in feature space (median)")
     if (remote := one.remoteness[-1]) is not None:
         lines.append(f"{remote:.1f} times as isolated as the map's points")
     return lines
