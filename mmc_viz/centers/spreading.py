@@ -93,8 +93,8 @@ def spread_centers(
     -----
     The same arguments give the same centers on the same machine. A process searches once for them;
     it keeps the last results. Where $L (d - 1) > 1500$ the arrangement is annealed further instead
-    of polished, to a smallest angle that may be some thousandths of a degree below the local
-    optimum.
+    of polished, to a smallest angle that may be up to about a hundredth of a degree below the
+    local optimum.
 
     References
     ----------
