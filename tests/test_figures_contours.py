@@ -318,7 +318,10 @@ def test_a_volume_is_drawn_as_it_was_computed():
     (of_class,) = named(figure, "b")
     places = found.features.coordinates[found.features.labels == 1]
     assert list(of_class.z) == pytest.approx(places[:, 2].tolist(), rel=1e-3)
-    assert "surfaces of equal loss at 5, 10, 20" in style.description(figure)
+    words = style.description(figure)
+    assert words.startswith("Surfaces of equal loss at 5, 10, 20")
+    inside = found.feature_losses[found.features.labels == 1] < 10
+    assert f"{100 * inside.double().mean():.3g} % within loss 10" in words
 
 
 def test_a_surface_that_the_grid_does_not_reach_is_named():

@@ -77,6 +77,18 @@ class FeatureContours:
         places = self.features.coordinates
         return int(((places < low) | (places > high)).any(dim=1).sum())
 
+    def share_below(self, loss: float | int) -> float | None:
+        """Share of the class's features, 0..1, whose own loss is below a value.
+
+        Of all features where the contours are those of no one class; None without features.
+        """
+        if self.features is None or self.feature_losses is None:
+            return None
+        mine = self.feature_losses
+        if self.label is not None:
+            mine = mine[self.features.labels == self.label]
+        return float((mine < loss).double().mean()) if len(mine) else None
+
     def to_json(self, path: str | Path | None = None) -> str:
         """Give the grid, and the features on it, as JSON; write it too if `path` is given."""
         values = {

@@ -88,7 +88,7 @@ def volume(scene: Scene, name: str) -> Exhibit:
     accuracy = run.history[-1]["accuracy"]
     return _exhibit(
         name,
-        partial(figures.loss_volume, found),
+        partial(figures.loss_volume, found, between=(0.5, 4)),
         "digits, MMC with 3-D features, trained for this figure (60 epochs, seed 0, "
         f"{accuracy:.1%} of 360 test images right)",
     )

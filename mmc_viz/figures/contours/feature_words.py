@@ -41,7 +41,7 @@ def subtitle(
         parts.append(f"Off this plane: {' and '.join(off)} of the variance")
     outside = sum(one.left_outside for one in named.values())
     if outside:
-        parts.append(f"Outside the picture: {outside} features")
+        parts.append(f"Outside the picture: {outside} feature{'s' if outside > 1 else ''}")
     return ". ".join(parts)
 
 

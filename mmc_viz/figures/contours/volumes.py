@@ -225,6 +225,14 @@ def _subtitle(named: dict[str, FeatureContours], levels: list[float]) -> str:
     for name, one in named.items():
         missing = [f"{level:.3g}" for level in levels if level not in _reached(one, levels)]
         words = []
+        shares = [(level, one.share_below(level)) for level in levels]
+        within = [
+            f"{style.percent(share)} within loss {level:.3g}"
+            for level, share in shares
+            if share is not None
+        ]
+        if within:
+            words.append(f"of the features of the class {', '.join(within)}")
         if missing:
             words.append(f"no surface for loss {', '.join(missing)}")
         if one.features is not None and not one.plane.is_whole:
@@ -238,11 +246,12 @@ def _subtitle(named: dict[str, FeatureContours], levels: list[float]) -> str:
 def _sentence(named: dict[str, FeatureContours], levels: list[float]) -> str:
     parts = []
     for name, one in named.items():
+        start = f"{style.quote(name)}: s" if name else "S"
         reached = ", ".join(f"{level:.3g}" for level in _reached(one, levels)) or "none"
         lowest, highest = one.range
         count = 0 if one.features is None else len(one.features.labels)
         parts.append(
-            f"{name + ': ' if name else ''}surfaces of equal loss at {reached}, in a space where "
+            f"{start}urfaces of equal loss at {reached}, in a space where "
             f"it goes from {lowest:.3g} to {highest:.3g}, with {count} features"
         )
     words = _subtitle(named, levels)
