@@ -59,7 +59,7 @@ def centers_3d(
     radius = geometry.norm_range[1]
 
     figure = go.Figure()
-    frame = [_ring(radius, 0, 2)] if flat else _graticule(radius)
+    frame = [_ring(radius, 0.0, 2)] if flat else _graticule(radius)
     figure.add_trace(
         go.Scatter3d(
             **_lines(frame),
@@ -380,5 +380,5 @@ def _graticule(radius: float) -> list[list[list[float]]]:
     latitudes = [math.radians(degrees) for degrees in range(-60, 61, 30)]
     return [
         *(_ring(radius * math.cos(at), radius * math.sin(at), 2) for at in latitudes),
-        *(_ring(radius, 0, 0, turn=math.radians(degrees)) for degrees in range(0, 180, 30)),
+        *(_ring(radius, 0.0, 0, turn=math.radians(degrees)) for degrees in range(0, 180, 30)),
     ]
