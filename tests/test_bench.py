@@ -1,5 +1,6 @@
 """The benchmark's own arithmetic; nothing is timed here."""
 
+import json
 import sys
 from functools import partial
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from mmc_viz.attacks import apgd, frozen, pgd
-from mmc_viz.bench import TOPICS, attacks, libraries, path
+from mmc_viz.bench import TOPICS, attacks, features, libraries, path
 from mmc_viz.bench.passes import Passes, count_passes, paid_in_full
 from mmc_viz.bench.timing import take_turns
 from mmc_viz.commands import bench
@@ -189,3 +190,27 @@ def test_a_path_is_set_against_runs_in_both_ways(monkeypatch):
     assert (runs.value, full.value) == (1 / 2, 1 / (3 * 3))
     assert "3 runs" in runs.name and "digits-sce" in runs.name
     assert "paying for all steps" in full.name
+
+
+@pytest.mark.parametrize("task", [task for task in features.TASKS if task != "umap"])
+def test_what_features_cost_is_printed_by_a_process_of_its_own(task, capsys, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    size = 12 if "centers" in task else 11 if task.startswith("loss") else 300
+    features.report(task, size, rounds=2)
+    values = json.loads(capsys.readouterr().out)
+    assert values.keys() == {"seconds", "before", "peak"}
+    assert 0 < values["seconds"] and 0 < values["before"] <= values["peak"]
+
+
+def test_a_fresh_process_tells_seconds_and_memory():
+    rows = features.in_a_fresh_process("pca", 250, 1, "aim 5 s")
+    assert [row.unit for row in rows] == ["s", "MB"]
+    assert rows[0].name == "pca, 250" and rows[0].note.endswith("aim 5 s")
+    assert rows[1].value > 50  # an interpreter with torch
+
+
+def test_more_features_than_images_are_those_of_moved_images():
+    values, labels = features.features_of(1100)
+    assert values.shape == (1100, 64) and labels.shape == (1100,)
+    assert torch.equal(labels[1000:], labels[:100])
+    assert not torch.equal(values[1000:], values[:100])

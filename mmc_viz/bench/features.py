@@ -51,7 +51,7 @@ def measure() -> list[Measurement]:
         row
         for task, (sizes, rounds, aim) in TASKS.items()
         for size in sizes
-        for row in _in_a_fresh_process(task, size, rounds, aim)
+        for row in in_a_fresh_process(task, size, rounds, aim)
     ]
 
 
@@ -106,7 +106,8 @@ def report(task: str, size: int, rounds: int) -> None:
     print(json.dumps(values))
 
 
-def _in_a_fresh_process(task: str, size: int, rounds: int, aim: str) -> list[Measurement]:
+def in_a_fresh_process(task: str, size: int, rounds: int, aim: str) -> list[Measurement]:
+    """Run `report` in a new interpreter, and give its seconds and its peak of memory."""
     code = f"from mmc_viz.bench.features import report; report({task!r}, {size}, {rounds})"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
