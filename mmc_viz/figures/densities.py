@@ -344,7 +344,7 @@ def _label_powers(figure: go.Figure, column: int) -> None:
         )
 
 
-def _marks(low: float, high: float) -> tuple[list[float], list[str]]:
+def _marks(low: float, high: float) -> tuple[list[float | int], list[str]]:
     """Choose a few places on an axis of logarithms to base ten, and what to write there."""
     step = next((s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500) if (high - low) / s <= 5), 1000)
     marks = list(range(step * math.floor(low / step), step * math.ceil(high / step) + 1, step))
