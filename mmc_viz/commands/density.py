@@ -53,9 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure each model; print tables, and write JSON on request."""
+    from mmc_viz.density.correlation import check_samples
     from mmc_viz.devices import choose_device
 
     check_output(arguments.json)
+    check_samples(arguments.bootstrap)
     device = choose_device(arguments.device)
     subjects = [load_subject(name, arguments, device) for name in dict.fromkeys(arguments.models)]
     found = []
@@ -145,12 +147,12 @@ def _inputs(data: Any, device: Any) -> list[Any]:
 def _print_classes(subject: Subject, table: Any, about: str, result: Any) -> None:
     print(f"model      {subject.name}, {table.dim}-d features, {len(subject.images)} test images")
     print(f"reference  {about}")
-    dims = {name: dim for name, dim in table.intrinsic_dim.items() if dim is not None}
-    print(
-        "unit       closest class means are "
-        f"{table.unit['test']:.3g} apart; features fill about {dims[table.groups[0]]:.1f} "
-        f"of {table.dim} dimensions"
-    )
+    filled = table.intrinsic_dim[table.groups[0]]
+    if filled is None:
+        fill = f"how many of {table.dim} dimensions features fill, {table.k} neighbours do not tell"
+    else:
+        fill = f"features fill about {filled:.1f} of {table.dim} dimensions"
+    print(f"unit       closest class means are {table.unit['test']:.3g} apart; {fill}")
     rows = []
     for label, name in enumerate(subject.data.class_names):
         here = {group: table.of(group, label) for group in table.groups}

@@ -164,6 +164,18 @@ def partial_correlation(
     return _pool(list(found.values()))
 
 
+def check_samples(samples: int) -> None:
+    """Refuse a bootstrap that is too small to have the ends of a 95 % interval.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 100 samples.
+    """
+    if samples < 100:
+        raise ValueError(f"`samples` must be at least 100; got {samples}.")
+
+
 def _check(samples: int, labels: Tensor, **values: Tensor) -> None:
     for name, one in values.items():
         if len(one) != len(labels):
@@ -172,8 +184,7 @@ def _check(samples: int, labels: Tensor, **values: Tensor) -> None:
             )
         if one.isnan().any():
             raise ValueError(f"`{name}` must not be NaN; {int(one.isnan().sum())} values are.")
-    if samples < 100:
-        raise ValueError(f"`samples` must be at least 100; got {samples}.")
+    check_samples(samples)
 
 
 _Drawn = tuple[Correlation, np.ndarray | None]

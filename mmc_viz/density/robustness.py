@@ -45,6 +45,7 @@ from mmc_viz.density.boundaries import (
 from mmc_viz.density.correlation import (
     Correlation,
     Correlations,
+    check_samples,
     correlate,
     partial_correlation,
 )
@@ -223,6 +224,7 @@ def density_against_distance(
     """
     if within not in ("all", "class"):
         raise ValueError(f"`within` must be all or class; got {within!r}.")
+    check_samples(samples)
     check_images(images)
     check_labels(labels, images)
     logits, features = outputs(model, images)
