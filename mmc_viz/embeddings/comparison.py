@@ -126,7 +126,7 @@ def _outputs(
 def _placed(
     name: str,
     model: nn.Module,
-    extra: Float[Tensor, "placed channels height width"],
+    extra: Tensor,
     images: Float[Tensor, "points channels height width"],
 ) -> tuple[Float[Tensor, "placed num_classes"], Float[Tensor, "placed dim"]]:
     if extra.shape[1:] != images.shape[1:] or not 0 < len(extra) <= len(images):

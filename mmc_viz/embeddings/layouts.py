@@ -26,9 +26,12 @@ at large: Kobak and Linderman, Nature Biotechnology 2021.
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
 
 _EPOCHS = 100  # of the descent that places new points, as in umap-learn up to 10,000 points
@@ -39,7 +42,7 @@ def umap_layout(features: np.ndarray, *, neighbours: int, min_dist: float, seed:
     """Lay features `[fitted, dim]` out with UMAP, from exact nearest neighbours: `[fitted, 2]`."""
     umap = _umap()
     distances, places = cKDTree(features).query(features, neighbours)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _threads_kept():
         # It has no index for new neighbours, and needs none: we place new points ourselves.
         warnings.filterwarnings("ignore", "precomputed_knn.*knn_search_index", UserWarning)
         return umap.UMAP(
@@ -125,22 +128,23 @@ def _descend(
     head, column = np.nonzero(weights >= 1 / _EPOCHS)  # a weaker edge would not be drawn once
     if not len(head):
         return start
-    moved = optimize_layout_euclidean(
-        start.copy(),
-        np.ascontiguousarray(positions, dtype=np.float32),
-        head.astype(np.int32),
-        places[head, column].astype(np.int32),
-        _EPOCHS,
-        len(positions),
-        1 / weights[head, column],  # an edge of weight w is drawn in a share w of the epochs
-        a,
-        b,
-        np.random.RandomState(seed).randint(-(2**31) + 1, 2**31 - 1, 3).astype(np.int64),
-        1.0,
-        0.25,
-        5,
-        False,
-    )
+    with _threads_kept():
+        moved = optimize_layout_euclidean(
+            start.copy(),
+            np.ascontiguousarray(positions, dtype=np.float32),
+            head.astype(np.int32),
+            places[head, column].astype(np.int32),
+            _EPOCHS,
+            len(positions),
+            1 / weights[head, column],  # an edge of weight w is drawn in a share w of the epochs
+            a,
+            b,
+            np.random.RandomState(seed).randint(-(2**31) + 1, 2**31 - 1, 3).astype(np.int64),
+            1.0,
+            0.25,
+            5,
+            False,
+        )
     return np.asarray(moved)
 
 
@@ -151,6 +155,19 @@ def tsne_layout(features: np.ndarray, *, perplexity: float, seed: int) -> np.nda
     return TSNE(
         perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed, n_jobs=1
     ).fit_transform(features.astype(np.float32))
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Undo what Numba does to the number of OpenMP's threads, which is torch's and all others' too.
+
+    With more of them than free cores, each of the small steps of a later t-SNE waits for one.
+    """
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _umap() -> ModuleType:
