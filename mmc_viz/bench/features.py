@@ -5,15 +5,19 @@ proportions carry over. Each is taken in a fresh process, whose peak of memory i
 computes once at a small size, to load and compile what it needs, and then as often as asked.
 """
 
+import gc
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
@@ -97,6 +101,7 @@ def report(task: str, size: int, rounds: int) -> None:
     torch.set_num_threads(THREADS)
     prepare(task, 21 if task.startswith("loss") else 200 if "centers" not in task else 8)()
     run, seconds = prepare(task, size), []
+    _forget_peak()
     before = _peak()
     for _ in range(rounds):
         start = time.perf_counter()
@@ -125,12 +130,22 @@ def in_a_fresh_process(task: str, size: int, rounds: int, aim: str) -> list[Meas
             f"{task}, {what}, peak memory",
             values["peak"],
             "MB",
-            f"of the whole process; {values['before']:.0f} MB before the task began",
+            f"of the whole process; {values['before']:.0f} MB of it when the task began",
         ),
     ]
 
 
 def _peak() -> float:
-    """Most memory this process ever held, in MB; Linux counts kilobytes, macOS bytes."""
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held / (1e6 if sys.platform == "darwin" else 1e3)
+    """Most memory this process held since `_forget_peak`, in MB; elsewhere than on Linux, ever."""
+    with suppress(OSError):
+        held = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        if held:
+            return int(held[1]) / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes, on macOS
+
+
+def _forget_peak() -> None:
+    """Begin anew to note the most memory held, where the system can: loading took more."""
+    gc.collect()
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
