@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     for exhibit in exhibits if arguments.pictures is not None else ():
         for theme in ("light", "dark"):
-            save(exhibit.draw(theme), arguments.pictures / f"{exhibit.name}-{theme}.png")
+            path = arguments.pictures / f"{exhibit.name}-{theme}.png"
+            save(exhibit.draw(theme), path, scale=1.5)
     print(f"page               {arguments.out} ({arguments.out.stat().st_size / 1e6:.1f} MB)")
     print(f"data               {scene.data.source}")
     for exhibit in exhibits:

@@ -239,7 +239,8 @@ def _subtitle(named: dict[str, FeatureContours], levels: list[float]) -> str:
             share = style.percent(one.features.variance_left_out)
             words.append(f"{share} of the variance lies off this space")
         if words:
-            parts.append((f"{style.quote(name)}: " if name else "") + ", ".join(words))
+            said = ", ".join(words)
+            parts.append(f"{style.quote(name)}: {said}" if name else said[0].upper() + said[1:])
     return "; ".join(parts)
 
 
