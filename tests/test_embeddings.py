@@ -175,6 +175,22 @@ def test_a_point_is_placed_alike_in_any_company_and_the_map_stays(groups, drawn,
     assert (labels[torch.from_numpy(nearest)] == labels).float().mean() > 0.95
 
 
+def test_new_points_come_to_lie_where_umap_s_own_transform_puts_them(groups):
+    """As near as that comes to itself with another seed."""
+    features = groups[0].double().numpy()
+    new = features + 0.5 * normal(*features.shape, seed=9).double().numpy()
+    with layouts._threads_kept():
+        theirs = layouts._umap().UMAP(n_neighbors=15, init="pca", random_state=0, n_jobs=1)
+        fitted = theirs.fit_transform(features.astype(np.float32))
+        placed = theirs.transform(new.astype(np.float32))
+        theirs.transform_seed += 1
+        again = theirs.transform(new.astype(np.float32))
+    ours = layouts.umap_place(new, features, fitted, neighbours=15, min_dist=0.1, seed=0)
+    size = np.sqrt(fitted.var(axis=0).sum())
+    apart, noise = (np.median(np.linalg.norm(one - placed, axis=1)) / size for one in (ours, again))
+    assert 0 < apart < 1.5 * noise < 0.1
+
+
 def test_t_sne_cannot_place_and_says_what_to_do(groups, drawn):
     features, _ = groups
     assert [name for name in METHODS if not drawn[name].can_place] == ["tsne"]
