@@ -1,6 +1,10 @@
 """Train a classifier and save it as a model folder.
 
-Every setting has the default of `mmc_viz.training.TrainConfig`, where it is described.
+A recipe names all settings at once, DATA-NETWORK-HEAD[-at|-at-targeted][-fast|-cpu], such as
+cifar10-resnet32-mmc (as the paper's authors did) or mnist-small_cnn-sce-at-fast;
+`mmc_viz.training.recipes` explains them. What is given beside it replaces its part of the recipe.
+Without a recipe every setting has the default of `mmc_viz.training.TrainConfig`, where it is
+described.
 """
 
 import argparse
@@ -8,7 +12,7 @@ import importlib.util
 import pkgutil
 import shlex
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from mmc_viz.commands.arguments import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; what is not given is left to `TrainConfig`."""
+    parser.add_argument("--recipe", metavar="NAME", help="a named configuration to start from")
     settings = parser.add_argument_group("settings of the run")
 
     def setting(flag: str, kind: Callable, text: str, **more) -> None:
@@ -54,7 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     setting("--adversarial", str, "train on images that an attack has changed: pgd, or none (none)")
     setting("--eps", parse_eps, "the adversary's budget in linf, such as 0.1 (default) or 8/255")
     setting("--attack-steps", int, "of the adversary (7)")
+    setting("--attack-step-size", parse_eps, "length of its steps; default: 2.5 eps / steps")
     setting("--attack-objective", str, "what it climbs: the head's own loss (default), margin, ...")
+    setting("--attack-targets", str, "random: it drives each image to a class drawn anew (none)")
+    settings.add_argument(
+        "--compiled",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="prepare the network with torch.compile, which needs a C++ compiler",
+    )
     parser.add_argument("--out", type=Path, help="model folder (runs/DATASET-HEAD)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the card there too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -67,13 +80,14 @@ def run(arguments: argparse.Namespace) -> None:
     from mmc_viz.checkpoints import Card, check_writable, save_model, software_versions
     from mmc_viz.datasets import load_dataset
     from mmc_viz.devices import choose_device
-    from mmc_viz.training import TrainConfig, train
+    from mmc_viz.training import TrainConfig, recipe, train
 
     given = vars(arguments)
     names = [field.name for field in fields(TrainConfig)]
     settings = {name: given[name] for name in names if name in given}
     settings["head_options"] = _together(given.get("head_option", []))
-    config = TrainConfig(**settings).resolved()
+    start = TrainConfig() if arguments.recipe is None else recipe(arguments.recipe)
+    config = replace(start, **settings).resolved()
     source = Path(config.dataset.removeprefix("folder:")).absolute().name
     out = arguments.out or Path("runs") / f"{source}-{config.head}"
     device = choose_device(arguments.device)

@@ -3,5 +3,6 @@
 from mmc_viz.training.config import TrainConfig as TrainConfig
 from mmc_viz.training.loop import TrainingRun as TrainingRun
 from mmc_viz.training.loop import train as train
+from mmc_viz.training.recipes import recipe as recipe
 from mmc_viz.training.snapshots import Snapshot as Snapshot
 from mmc_viz.training.snapshots import Snapshots as Snapshots

@@ -8,7 +8,9 @@ $$\min_\theta \; \mathbb{E}\, \max_{\lVert \delta \rVert_\infty \le \epsilon}
 and let projected gradient ascent stand for the inner maximum. An attack that wants a verdict stops
 at the first point that fools the model; this one wants the worst point and goes on. It climbs the
 head's own loss at the true label, on the weights of this very step and in evaluation mode, so the
-inner steps leave the statistics of the batch norms alone.
+inner steps leave the statistics of the batch norms alone. A targeted adversary descends the loss at
+another label instead, drawn anew for each image and epoch from all classes, the true one included,
+as the authors of MMC do.
 
 Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018,
 https://arxiv.org/abs/1706.06083.
@@ -23,7 +25,7 @@ from mmc_viz.noise import bits, places, uniform
 from mmc_viz.objectives import resolve
 from mmc_viz.training.config import TrainConfig
 
-_STREAM = 3  # of the noise; augmentation uses 0, 1 and 2
+_START, _TARGET = 3, 4  # streams of the noise; augmentation uses 0, 1 and 2
 
 
 def worst_in_ball(
@@ -45,21 +47,26 @@ def worst_in_ball(
     labels : Int[Tensor, "batch"]
         True classes.
     indices : Int[Tensor, "batch"]
-        Place of each image in the training set; with seed and epoch it decides the start.
+        Place of each image in the training set; with seed and epoch it decides start and target.
     config : TrainConfig
-        Its `eps`, `attack_steps` and `attack_objective` say how far, how long and what.
+        Its `eps` and all that begins with `attack_` say how far, how long, along and towards what.
     epoch : int
         Counted from 0.
     """
-    eps, step_size = config.eps, 2.5 * config.eps / config.attack_steps
+    eps = config.eps
+    step_size = config.attack_step_size or 2.5 * eps / config.attack_steps
     low, high = (images - eps).clamp_min_(0), (images + eps).clamp_max_(1)
-    key = bits(config.seed, epoch, _STREAM, indices)[:, None, None, None]
+    key = bits(config.seed, epoch, _START, indices)[:, None, None, None]
     noise = uniform(key, places(images.shape[1:], images.device))
     points = (images + eps * (2 * noise - 1)).clamp_(0, 1)
+    sign = 1
+    if config.attack_targets == "random":
+        labels = bits(config.seed, epoch, _TARGET, indices) % model.head.num_classes
+        sign = -1
     with eval_mode(model):
         for _ in range(config.attack_steps):
             points.requires_grad_()
-            value = _climbed(model, points, labels, config.attack_objective).sum()
+            value = sign * _climbed(model, points, labels, config.attack_objective).sum()
             (gradient,) = torch.autograd.grad(value, points)
             points = (points.detach() + step_size * gradient.sign()).clamp(low, high)
     return points

@@ -13,6 +13,7 @@ SCHEDULES = ("one_cycle", "steps")
 DECAYS = ("all", "convolutions")
 AUGMENTATIONS = ("none", "shift", "shift_flip")
 ADVERSARIES = ("none", "pgd")
+TARGETS = ("none", "random")
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,11 @@ class TrainConfig:
     seed: int = 0  # of initial weights, order, augmentation and the adversary; 32 bits
     adversarial: str = "none"  # who changes the training images: nobody, or `pgd`
     eps: float | int = 0.1  # the adversary's budget in linf, in the unit of the images
-    attack_steps: int = 7  # of the adversary, each of length 2.5 * eps / attack_steps
+    attack_steps: int = 7  # of the adversary
+    attack_step_size: float | None = None  # in the unit of eps; None: 2.5 * eps / attack_steps
     attack_objective: str = "loss"  # climbed: the head's own `loss`, or a name from `objectives`
+    attack_targets: str = "none"  # `random`: descend towards a class drawn for each image instead
+    compiled: bool = False  # whether torch.compile prepares the backbone; it needs a C++ compiler
 
     def __post_init__(self):
         _check_choice("network", self.network, NETWORKS)
@@ -62,6 +66,7 @@ class TrainConfig:
         _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("decay", self.decay, DECAYS)
         _check_choice("adversarial", self.adversarial, ADVERSARIES)
+        _check_choice("attack_targets", self.attack_targets, TARGETS)
         _check_choice("attack_objective", self.attack_objective, ("loss", *OBJECTIVES))
         if self.augmentation is not None:
             _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
@@ -72,7 +77,7 @@ class TrainConfig:
             raise ValueError(f"`limit` must be at least 1; got {self.limit}.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"`seed` must be in 0 .. 2^32 - 1; got {self.seed}.")
-        for name in ("lr", "radius"):
+        for name in ("lr", "radius", "attack_step_size"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"`{name}` must be positive and finite; got {value}.")

@@ -101,6 +101,8 @@ def train(
         std=std,
         seed=config.seed,
     ).to(device, memory_format=torch.channels_last)
+    if config.compiled:
+        model.backbone.compile()
     optimizer = torch.optim.SGD(
         decay_groups(model, config),
         lr=1.0,  # set anew at every step
