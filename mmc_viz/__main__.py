@@ -20,6 +20,7 @@ COMMANDS = {
     "density": "measure how densely features lie, and whether that goes with robustness",
     "centers": "spread class centers and compare with the best packings known",
     "gallery": "draw every figure from the shipped models, on one page",
+    "results": "measure the shipped models and rebuild the table of results",
     "models": "list the shipped models with their measured numbers",
     "bench": "measure speed against the floor that the hardware sets",
 }

@@ -370,7 +370,7 @@ def test_an_interruption_between_models_keeps_the_first(interrupted, run):
 
 
 @pytest.mark.parametrize(
-    ("mode", "judge", "models"), [("--matrix", "_cross", 2), ("--detection", "_score", 1)]
+    ("mode", "judge", "models"), [("--matrix", "cross", 2), ("--detection", "_score", 1)]
 )
 def test_comparisons_go_on_too(mode, judge, models, run, monkeypatch):
     monkeypatch.setattr("mmc_viz.commands.chunks.CHUNK", 8)

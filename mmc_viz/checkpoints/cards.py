@@ -147,6 +147,12 @@ def record_measurement(name: str | Path, result: dict[str, Any]) -> None:
         "zero_gradient",
         "median_distance",
         "broken_by",
+        "left_out",
+        "about",
+        "claim",
+        "masked",
+        "checks",
+        "device",
         "seconds",
     }
 

@@ -45,7 +45,7 @@ class Accuracies:
             clean = correct(subject.model, subject.images, subject.labels).tolist()
             judged = [verdicts[_name(subject, method)] for method in methods]
             here = [
-                _result(subject, method, found, clean, arguments.seed)
+                result_of(subject, method, found, clean, arguments.seed)
                 for method, found in zip(methods, judged, strict=True)
             ]
             results += here
@@ -71,10 +71,10 @@ def _judge(subject: Subject, method: Method, part: slice, seed: int) -> Verdicts
     return method.judge(subject.model, subject.images[part], subject.labels[part], seed)
 
 
-def _result(
+def result_of(
     subject: Subject, method: Method, verdicts: Verdicts, clean: list[bool], seed: int
 ) -> Result:
-    """Sum up the verdicts on all images; plain values."""
+    """Sum up the verdicts on all images, as plain values; `clean` says where the model is right."""
     images = len(clean)
     more: Result = {}
     if "distance" in verdicts:

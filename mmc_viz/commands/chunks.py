@@ -174,12 +174,23 @@ def open_ledger(output: Path | None, settings: dict[str, Any], *, resume: bool) 
     return ledger
 
 
-def judge_all(jobs: list[Job], ledger: Ledger, *, seed: int, progress: bool) -> dict[str, Verdicts]:
-    """Judge chunk by chunk what is not judged yet; give the verdicts of each job on all images."""
+def judge_all(
+    jobs: list[Job],
+    ledger: Ledger,
+    *,
+    seed: int,
+    progress: bool,
+    on_job: Callable[[Job, Verdicts], object] | None = None,
+) -> dict[str, Verdicts]:
+    """Judge chunk by chunk what is not judged yet; give the verdicts of each job on all images.
+
+    `on_job` is called with each job as it is done, and with its verdicts.
+    """
     from tqdm.auto import tqdm
 
     total = sum(job.images for job in jobs)
     done = sum(ledger.done(job) for job in jobs)
+    found: dict[str, Verdicts] = {}
     with tqdm(total=total, initial=done, unit="image", disable=not progress) as bar:
         for job in jobs:
             bar.set_description(job.name)
@@ -190,7 +201,10 @@ def judge_all(jobs: list[Job], ledger: Ledger, *, seed: int, progress: bool) -> 
                 seconds = time.perf_counter() - start
                 ledger.add(job, verdicts | {"seconds": seconds})
                 bar.update(part.stop - part.start)
-    return {job.name: merge(ledger.judged[job.name]) for job in jobs}
+            found[job.name] = merge(ledger.judged[job.name])
+            if on_job is not None:
+                on_job(job, found[job.name])
+    return found
 
 
 def merge(chunks: list[Verdicts]) -> Verdicts:

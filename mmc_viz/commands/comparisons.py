@@ -43,7 +43,7 @@ class Matrix:
                     f"`--matrix` needs models of the same images and classes: {first.name} is "
                     f"judged on {first.data.name}, {other.name} on {other.data.name}."
                 )
-        judge = partial(_cross, subjects, methods[0].attack)
+        judge = partial(cross, subjects, methods[0].attack)
         return [Job("matrix", len(first.images), judge)]
 
     def finish(
@@ -93,7 +93,7 @@ class Matrix:
         }
 
 
-def _cross(subjects: list[Subject], attack: Callable, part: slice, seed: int) -> Verdicts:
+def cross(subjects: list[Subject], attack: Callable, part: slice, seed: int) -> Verdicts:
     """Attack each model, and ask all of them about what came out."""
     from mmc_viz.evaluation import transfer_matrix
 

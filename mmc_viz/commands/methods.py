@@ -107,11 +107,11 @@ def choose(name: str, options: dict[str, Any]) -> list[Method]:
         resolve(given["objective"])
     if name == "worst_case":
         _refuse_foreign(name, given, ["eps", "norm", "budget"])
-        return [_worst_case(given)]
+        return [worst_case_of(given)]
     if name in PRESETS:
         attack = PRESETS[name].attack
         _refuse_foreign(name, given, [] if _moves(attack) else ["eps"])
-        return [_method(name, attack, given.get("eps", attack.keywords.get("eps", DEFAULT_EPS)))]
+        return [method_of(name, attack, given.get("eps", attack.keywords.get("eps", DEFAULT_EPS)))]
     if name != "all":
         _refuse_foreign(name, given, _options_of(attacks[name]))
         return [_attack(name, attacks[name], given)]
@@ -143,10 +143,10 @@ def _attack(
     for size, value in SIZES.items():
         if size in inspect.signature(attack).parameters:
             settings.setdefault(size, value)
-    return _method(name, partial(attack, **settings), eps, budget_norm=budget_norm)
+    return method_of(name, partial(attack, **settings), eps, budget_norm=budget_norm)
 
 
-def _method(
+def method_of(
     name: str, attack: Callable, eps: float | int, *, budget_norm: str | None = None
 ) -> Method:
     """Join an attack to the way in which its kind is judged."""
@@ -166,7 +166,8 @@ def _method(
     return Method(name, "nearest", f"nearest in {norm}", settings, judge, attack)
 
 
-def _worst_case(given: dict[str, Any]) -> Method:
+def worst_case_of(given: dict[str, Any]) -> Method:
+    """Give the ensemble with these settings; `eps`, `norm` and `budget` may be left out."""
     from mmc_viz.attacks.balls import BALLS
     from mmc_viz.attacks.checks import check_norm
     from mmc_viz.attacks.published import load_published

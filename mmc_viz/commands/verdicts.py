@@ -1,7 +1,7 @@
 """How each kind of attack is judged: from a chunk of images to a verdict on each."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -71,7 +71,32 @@ def by_ensemble(
     """Run the ensemble of `worst_case`."""
     from mmc_viz.evaluation import worst_case
 
-    result = worst_case(model, images, labels, **settings, seed=seed)
+    return _of_ensemble(worst_case(model, images, labels, **settings, seed=seed))
+
+
+def by_ensembles(
+    epsilons: Sequence[float], model: Any, images: Any, labels: Any, seed: int
+) -> Verdicts:
+    """Run the ensemble at several budgets; each verdict has the number of its budget."""
+    from mmc_viz.evaluation import worst_cases
+
+    results = worst_cases(model, images, labels, epsilons, seed=seed)
+    return {
+        f"{name} {number}": value
+        for number, result in enumerate(results)
+        for name, value in _of_ensemble(result).items()
+    }
+
+
+def at_budget(verdicts: Verdicts, number: int) -> Verdicts:
+    """Take the verdicts at one budget out of those of `by_ensembles`."""
+    ending = f" {number}"
+    seconds = sum(verdicts[f"seconds_of{ending}"].values())
+    own = {k.removesuffix(ending): v for k, v in verdicts.items() if k.endswith(ending)}
+    return own | {"seconds": seconds}
+
+
+def _of_ensemble(result: Any) -> Verdicts:
     return {
         "correct": _plain(result.robust),
         "zero_gradient": _plain(result.zero_gradient),

@@ -6,7 +6,7 @@ own first step, so that a budget `eps` means the same for every model.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -67,6 +67,17 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def first(self, count: int) -> "Dataset":
+        """Take the first `count` images in stored order; all where there are no more."""
+        if count >= len(self):
+            return self
+        return replace(
+            self,
+            images=self.images[:count].clone(),  # a view would keep the whole split in memory
+            labels=self.labels[:count].clone(),
+            source=f"the first {count:,} images of {self.source}",
+        )
 
     def inputs(
         self, device: torch.device | str | None = None

@@ -12,6 +12,7 @@ from mmc_viz.evaluation.detection import detection as detection
 from mmc_viz.evaluation.ensemble import BUDGETS as BUDGETS
 from mmc_viz.evaluation.ensemble import WorstCase as WorstCase
 from mmc_viz.evaluation.ensemble import worst_case as worst_case
+from mmc_viz.evaluation.falling import worst_cases as worst_cases
 from mmc_viz.evaluation.intervals import wilson_interval as wilson_interval
 from mmc_viz.evaluation.judging import accuracy as accuracy
 from mmc_viz.evaluation.judging import correct as correct

@@ -1,0 +1,21 @@
+"""One table: what the paper and its critics report, and what we measured of the shipped models.
+
+Every number of ours is measured by `mmc-viz results` and kept in the card of its model, so it goes
+where the weights go. From the cards, `summary` makes one row a model, and `markdown` the text.
+
+The modules: `protocol` says what is measured and on which images, `published` what others report,
+`summaries` reads the cards, `markdown` writes the tables.
+"""
+
+from mmc_viz.results.markdown import markdown as markdown
+from mmc_viz.results.protocol import PROTOCOL as PROTOCOL
+from mmc_viz.results.protocol import Protocol as Protocol
+from mmc_viz.results.protocol import test_images as test_images
+from mmc_viz.results.published import PUBLISHED as PUBLISHED
+from mmc_viz.results.published import Published as Published
+from mmc_viz.results.summaries import AtBudget as AtBudget
+from mmc_viz.results.summaries import Spread as Spread
+from mmc_viz.results.summaries import Summary as Summary
+from mmc_viz.results.summaries import find as find
+from mmc_viz.results.summaries import spreads as spreads
+from mmc_viz.results.summaries import summary as summary

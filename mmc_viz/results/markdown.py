@@ -1,0 +1,153 @@
+"""The results as tables for the README."""
+
+from collections.abc import Sequence
+
+from mmc_viz.results.protocol import PROTOCOL
+from mmc_viz.results.published import Published
+from mmc_viz.results.summaries import AtBudget, Spread, Summary
+
+_TITLES = {
+    "digits": "Digits (8x8)",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+}
+_NONE = ""
+
+
+def markdown(
+    summaries: Sequence[Summary],
+    spreads: Sequence[Spread],
+    published: Sequence[Published],
+    images: dict[str, str],
+) -> str:
+    """Write all tables.
+
+    Parameters
+    ----------
+    summaries : sequence of Summary
+        The models, in the order of the rows.
+    spreads : sequence of Spread
+        Means over seeds.
+    published : sequence of Published
+        What others report.
+    images : dict[str, str]
+        For each data set, how many images were attacked and which.
+    """
+    parts = []
+    for dataset, title in _TITLES.items():
+        rows = [one for one in summaries if one.dataset == dataset]
+        if rows:
+            parts += [f"#### {title}", images.get(dataset, ""), _attacked(dataset, rows)]
+            parts.append(_rest(rows))
+    if spreads:
+        parts += ["#### Several seeds", _seeds(spreads)]
+    parts += ["#### What others report, on CIFAR-10", _others(published)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _attacked(dataset: str, rows: list[Summary]) -> str:
+    header = ["model", "clean", *(f"eps {budget(eps)}" for eps in PROTOCOL[dataset].epsilons)]
+    return table(
+        [*header, "audit"],
+        [[_name(one), share(one.clean), *map(_left, one.at), _verdict(one)] for one in rows],
+    )
+
+
+def _rest(rows: list[Summary]) -> str:
+    return table(
+        [
+            "model",
+            "whole test split",
+            "C&W, median l2",
+            "SPSA",
+            "Square",
+            "noise",
+            "rotation",
+            "epochs (to 90 %)",
+            "training",
+        ],
+        [
+            [
+                _name(one),
+                share(one.test_accuracy, digits=2),
+                _NONE if one.cw is None else f"{one.cw:.2f}",
+                *map(share, (one.spsa, one.square, one.noise, one.rotation)),
+                f"{one.epochs} ({one.epochs_to_share})",
+                f"{one.seconds:,.0f} s",
+            ]
+            for one in rows
+        ],
+    )
+
+
+def _seeds(spreads: Sequence[Spread]) -> str:
+    return table(
+        ["models", "what", "mean", "deviation"],
+        [
+            [
+                ", ".join(f"`{name}`" for name in one.names),
+                one.quantity,
+                share(one.mean, digits=2),
+                f"{100 * one.deviation:.2f}",
+            ]
+            for one in spreads
+        ],
+    )
+
+
+def _others(published: Sequence[Published]) -> str:
+    return table(
+        ["model", "clean", "attack", "budget", "left", "source", "standing"],
+        [
+            [
+                one.model,
+                share(one.clean, digits=2),
+                one.attack,
+                one.budget,
+                share(one.accuracy, digits=2),
+                one.source,
+                one.reliability,
+            ]
+            for one in published
+        ],
+    )
+
+
+def _name(one: Summary) -> str:
+    return f"`{one.name}`"
+
+
+def _left(at: AtBudget) -> str:
+    if at.worst is None:
+        return _NONE if at.usual is None else f"{share(at.usual)} / {share(at.adaptive)} / "
+    interval = f"{100 * at.low:.1f} to {100 * at.high:.1f}"
+    return f"{share(at.usual)} / {share(at.adaptive)} / **{share(at.worst)}** ({interval})"
+
+
+def _verdict(one: Summary) -> str:
+    if one.audit is None:
+        return _NONE
+    word = "masked" if one.masked else "no sign"
+    claim, left = share(one.audit["claim"]), share(one.audit["accuracy"])
+    return f"{word} at {budget(one.audit['eps'])}: {claim} claimed, {left} left"
+
+
+def share(value: float | None, *, digits: int = 1) -> str:
+    """Write a share, 0..1, in percent, without the sign; nothing for None."""
+    return _NONE if value is None else f"{100 * value:.{digits}f}"
+
+
+def budget(eps: float) -> str:
+    """Write a budget as people do: 0.1, and 8/255 where decimals would not end."""
+    text = f"{eps:.4g}"
+    if abs(float(text) - eps) < 1e-9 or abs(eps * 255 - round(eps * 255)) > 1e-6:
+        return text
+    return f"{round(eps * 255)}/255"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table of Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
