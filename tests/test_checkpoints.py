@@ -132,6 +132,7 @@ OPTIONS = {
     "hmc": {"groups": GROUPS},
     "label_smoothing": {"smoothing": 0.25},
     "lgm": {"margin": 2, "weight": 0.5, "least_sigma": 0.5},
+    "mmc_huber": {"knee": 30},
     "simplex": {"weight_norm": 4.5},
 }
 
@@ -467,7 +468,9 @@ def test_a_strangers_options_are_refused_in_one_short_line(head, options, words,
     assert words in message and len(message) < 300 + len(str(tmp_path))
 
 
-@pytest.mark.parametrize("head", ["mmc", "mmlda", "emc", "hmc", "mmc_random", "simplex"])
+@pytest.mark.parametrize(
+    "head", ["mmc", "mmlda", "mmc_huber", "emc", "hmc", "mmc_random", "simplex"]
+)
 def test_a_stranger_cannot_make_us_search_for_centers(head, tmp_path, monkeypatch):
     """A thousand classes in three dimensions may take hours to place."""
     from safetensors.torch import load, save

@@ -19,6 +19,7 @@ from PIL import Image
 
 from mmc_viz import locations
 from mmc_viz.datasets import DATASETS, Dataset, load_dataset
+from mmc_viz.datasets.superclasses import CIFAR100_SUPERCLASSES, superclass_indices
 from mmc_viz.datasets.torchvision_readers import import_torchvision
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -546,6 +547,46 @@ def test_cifars_archive_in_the_root_is_unpacked_without_a_network(cifar, monkeyp
     monkeypatch.setattr(reader, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
     assert torch.equal(load_dataset(name, root=root).images.flatten(1), torch.from_numpy(rows))
     assert sorted(path.name for path in root.iterdir()) == sorted([archive.name, folder.name])
+
+
+# --- superclasses of CIFAR-100 ------------------------------------------------------------------
+
+
+def test_twenty_superclasses_share_a_hundred_classes():
+    assert len(CIFAR100_SUPERCLASSES) == 20
+    assert {len(names) for names in CIFAR100_SUPERCLASSES.values()} == {5}
+    everyone = [name for names in CIFAR100_SUPERCLASSES.values() for name in names]
+    assert len(set(everyone)) == 100
+    assert list(CIFAR100_SUPERCLASSES) == sorted(CIFAR100_SUPERCLASSES)
+    assert all(list(names) == sorted(names) for names in CIFAR100_SUPERCLASSES.values())
+    assert not CIFAR100_SUPERCLASSES.keys() & set(everyone)
+
+
+def test_the_superclasses_of_the_fine_labels_are_the_official_coarse_labels():
+    fine = sorted(name for names in CIFAR100_SUPERCLASSES.values() for name in names)
+    assert (fine[0], fine[19], fine[99]) == ("apple", "cattle", "worm")
+    # The coarse labels, one for each fine label, as the data set's own files pair them.
+    official = """
+         4  1 14  8  0  6  7  7 18  3  3 14  9 18  7 11  3  9  7 11
+         6 11  5 10  7  6 13 15  3 15  0 11  1 10 12 14 16  9 11  5
+         5 19  8  8 15 13 14 17 18 10 16  4 17  4  2  0 17  4 18 17
+        10  3  2 12 12 16 12  1  9 19  2 10  0  1 16 12  9 13 15 13
+        16 19  2  4  6 19  5  5  8 19 18  1  2 15  6  0 17  8 14 13
+    """
+    assert superclass_indices(fine) == [int(number) for number in official.split()]
+
+
+def test_superclasses_of_some_classes_have_no_gaps():
+    assert superclass_indices(["tiger", "trout", "bear"]) == [1, 0, 1]
+    assert superclass_indices(["worm", "tractor", "crab", "seal"]) == [1, 2, 1, 0]
+    assert superclass_indices([]) == []
+
+
+@pytest.mark.parametrize("names", [["bear", "car", "cat"], ["Bear", "car"], ["fish"], ["sea", ""]])
+def test_other_classes_have_no_superclass(names):
+    unknown = next(name for name in names if name not in ("bear", "sea"))
+    with pytest.raises(ValueError, match=f"names of CIFAR-100's classes, .*; got '{unknown}'"):
+        superclass_indices(names)
 
 
 # --- folders of pictures ------------------------------------------------------------------------

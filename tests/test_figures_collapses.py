@@ -48,7 +48,9 @@ def runs(**accuracies):
     )
 
 
-NAMES = "center cosface emc hmc label_smoothing lgm mmc mmc_random mmlda sce simplex".split()
+NAMES = (
+    "center cosface emc hmc label_smoothing lgm mmc mmc_huber mmc_random mmlda sce simplex".split()
+)
 
 
 def plain(text):
@@ -305,7 +307,7 @@ def test_speeds_are_told():
     assert plain(words[0]) == "sce after epoch 2, 1 s 50 % right, training loss 0.5"
     many = {name: [0.5 + 0.01 * s] * (s + 1) + [1.0] for s, name in enumerate(NAMES)}
     told = plain(draw_convergence(runs(**many)).layout.title.text)
-    assert "soonest and latest: center 2 epochs" in told and "simplex 12 epochs" in told
+    assert "soonest and latest: center 2 epochs" in told and "simplex 13 epochs" in told
 
 
 def test_runs_that_do_not_stand_out_are_grey():

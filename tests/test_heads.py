@@ -43,6 +43,7 @@ OTHER_OPTIONS = {
     "hmc": {"groups": [1, 0, 1, 0, 4]},
     "label_smoothing": {"smoothing": 0.3},
     "lgm": {"margin": 1.0, "weight": 0.2, "least_sigma": 0.5},
+    "mmc_huber": {"knee": 20},
     "simplex": {"weight_norm": 3},
 }
 
@@ -77,7 +78,7 @@ def cross_entropy(logits, labels):
 
 def test_all_promised_heads_are_there_under_the_names_of_their_files():
     promised = "sce mmc mmlda center lgm cosface emc hmc mmc_random simplex label_smoothing"
-    assert NAMES == sorted(promised.split())
+    assert NAMES == sorted([*promised.split(), "mmc_huber"])
     folder = Path(mmc_viz.heads.__file__).parent
     files = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
     assert files == NAMES
@@ -139,7 +140,8 @@ def test_every_head_gives_one_logit_a_class_and_one_loss_a_sample(name, dim, num
 
 def test_who_has_centers():
     with_centers = {name for name in NAMES if hasattr(make_head(name, 12, 5), "centers")}
-    assert with_centers == {"mmc", "mmlda", "mmc_random", "hmc", "emc", "lgm", "center"}
+    of_mmc = {"mmc", "mmlda", "mmc_huber", "mmc_random", "hmc", "emc"}
+    assert with_centers == of_mmc | {"lgm", "center"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -433,6 +435,59 @@ def test_the_variances_of_lgm_start_at_1_and_keep_above_their_floor():
     assert torch.isfinite(loss).all()
 
 
+@pytest.mark.parametrize("knee", [0.5, 1, 10, 300.0])
+def test_huber_is_torchs_on_the_distance_and_its_formula(knee, features, labels):
+    head = make_head("mmc_huber", 12, 5, knee=knee).double()
+    centers = max_mahalanobis_centers(5, 12).double()
+    distance = torch.linalg.vector_norm(features - centers[labels], dim=1)
+    torchs = functional.huber_loss(
+        distance, torch.zeros_like(distance), reduction="none", delta=float(knee)
+    )
+    torch.testing.assert_close(head(features, labels), torchs / knee)
+    for n, r in enumerate(distance.tolist()):
+        expected = r**2 / (2 * knee) if r <= knee else r - knee / 2
+        assert head(features, labels)[n].item() == pytest.approx(expected, rel=1e-12)
+    if knee == 10:  # on both sides of the knee
+        assert (distance < knee).any() and (distance > knee).any()
+
+
+def test_huber_lies_between_the_distance_and_its_square(features, labels):
+    mmc = make_head("mmc", 12, 5).double()
+    square = mmc(features, labels)
+    distance = (2 * square).sqrt()
+    plain = make_head("mmc_huber", 12, 5, knee=0).double()
+    torch.testing.assert_close(plain(features, labels), distance)
+    for knee in (1e-300, 1e-9, 1e-3, 0.5):
+        head = make_head("mmc_huber", 12, 5, knee=knee).double()
+        torch.testing.assert_close(head(features, labels) + knee / 2, distance)
+    for knee in (20, 1000):
+        head = make_head("mmc_huber", 12, 5, knee=knee).double()
+        torch.testing.assert_close(knee * head(features, labels), square)
+    torch.testing.assert_close(plain.logits(features), mmc.logits(features))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("knee", [0, 1e-300, 1e-6, 0.5, 3, 1000])
+def test_the_pull_of_huber_grows_to_1_and_is_0_at_the_center(knee, dtype):
+    head = make_head("mmc_huber", 12, 5, knee=knee).to(dtype)
+    generator = torch.Generator().manual_seed(4)
+    ways = functional.normalize(torch.randn(9, 12, generator=generator, dtype=dtype))
+    distance = torch.tensor([0, 1e-4, 0.1, 0.6, 1, 2, 4, 50, 1e4], dtype=dtype)
+    labels = torch.arange(9) % 5
+    at = (head.centers[labels] + distance[:, None] * ways).requires_grad_()
+    loss = head(at, labels)
+    (gradient,) = torch.autograd.grad(loss.sum(), at)
+    assert torch.isfinite(gradient).all() and torch.isfinite(loss).all()
+    assert loss[0] == 0 and torch.equal(gradient[0], torch.zeros(12, dtype=dtype))
+    assert (gradient.norm(dim=1) <= 1 + 1e-6).all()
+    pull = (distance / knee).clamp(max=1) if knee else (distance > 0).to(dtype)
+    tolerance = {torch.float32: 1e-5, torch.float64: 1e-9}[dtype]
+    # Outward along the way from the center; near it the digits of the center set the limit.
+    torch.testing.assert_close(
+        gradient[2:], pull[2:, None] * ways[2:], rtol=0, atol=tolerance / (0.1 * max(knee, 1))
+    )
+
+
 def test_random_centers_lie_on_the_sphere():
     centers = make_head("mmc_random", 12, 5, radius=3.0).centers
     torch.testing.assert_close(centers.norm(dim=1), torch.full((5,), 3.0))
@@ -523,6 +578,9 @@ def test_options_reach_the_head(name, features, labels):
         ("cosface", {"margin": 2.5}, "`margin` must be in 0 .. 2; got 2.5"),
         ("emc", {"stiffness": 0}, r"`stiffness` must be above 0 and at most 1e\+06; got 0"),
         ("simplex", {"weight_norm": -1}, "`weight_norm` must be above 0 .* 1000; got -1"),
+        ("mmc_huber", {"knee": -1}, "`knee` must be in 0 .. 1000; got -1"),
+        ("mmc_huber", {"knee": 1001}, "`knee` must be in 0 .. 1000; got 1001"),
+        ("mmc_huber", {"knee": [1]}, r"`knee` must be a finite number; got \[1\]"),
         ("label_smoothing", {"smoothing": 1}, "`smoothing` must be in 0 .. 0.9; got 1"),
         ("hmc", {"groups": 3}, "`groups` must be a list of whole numbers; got 3"),
         ("hmc", {"groups": [0.0] * 5}, "`groups` must be a list of whole numbers; got"),

@@ -7,11 +7,14 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from mmc_viz.attacks import pgd
+from mmc_viz.checkpoints import load_card, load_model
 from mmc_viz.commands.train import head_names
 from mmc_viz.datasets import Dataset, load_dataset
+from mmc_viz.datasets.superclasses import CIFAR100_SUPERCLASSES, superclass_indices
 from mmc_viz.devices import choose_device
 from mmc_viz.evaluation import accuracy
 from mmc_viz.heads import HEADS
@@ -549,6 +552,74 @@ def test_colour_and_any_size_are_trained_too():
     config = TrainConfig(dataset="folder:toy", network="resnet8", epochs=1, batch_size=10)
     run = quick(config, colour, colour)
     assert run.model(colour.inputs()).shape == (24, 3)
+
+
+# --- superclasses -------------------------------------------------------------------------------
+
+FINE = sorted(name for names in CIFAR100_SUPERCLASSES.values() for name in names)
+
+
+def photographs(names, count=200):
+    labels = torch.arange(count) % len(names)
+    return Dataset("cifar100", "train", pixels(count, 3, 32, 32), labels, list(names), "made up")
+
+
+@pytest.mark.parametrize("network", ["small_cnn", "resnet8"])
+def test_hierarchical_centers_of_cifar100_follow_its_superclasses(network):
+    data = photographs(FINE)
+    config = TrainConfig(dataset="cifar100", head="hmc", network=network, epochs=1)
+    run = quick(config, data, data)
+    groups = superclass_indices(FINE)
+    assert run.config == replace(config, head_options={"groups": groups}).resolved()
+    assert run.config == run.config.resolved(FINE)
+    distance = torch.cdist(run.model.head.centers, run.model.head.centers)
+    for names in CIFAR100_SUPERCLASSES.values():
+        members = torch.tensor([name in names for name in FINE])
+        inside = distance[members][:, members]
+        assert inside.max() < distance[members][:, ~members].min()
+        assert (inside.fill_diagonal_(torch.inf) > 1).all()
+
+
+def test_named_groups_and_other_classes_keep_what_they_have(digits):
+    config = TrainConfig(dataset="cifar100", head="hmc")
+    groups = [label // 10 for label in range(100)]
+    named = replace(config, head_options={"groups": groups})
+    assert named.resolved(FINE).head_options == {"groups": groups}
+    for names in ((), digits.class_names, [*FINE[:-1], "dragon"], [name.upper() for name in FINE]):
+        assert config.resolved(names).head_options == {"groups": None}
+    for head in set(head_names()) - {"hmc"}:
+        assert TrainConfig(head=head).resolved(FINE) == TrainConfig(head=head).resolved()
+    few = ["bear", "tiger", "trout", "wolf"]
+    data = photographs(few, 8)
+    run = quick(replace(config, epochs=1, batch_size=4), data, data)
+    assert run.config.head_options == {"groups": [1, 1, 0, 1]}
+
+
+def test_a_folder_of_cifar100_s_classes_comes_back_with_its_superclasses(
+    tmp_path, monkeypatch, run
+):
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "test"):
+        for name, image in zip(FINE, pixels(100, 8, 8, 3), strict=True):
+            folder = tmp_path / "things" / split / name
+            folder.mkdir(parents=True)
+            Image.fromarray(image.numpy()).save(folder / "1.png")
+    models = []
+    monkeypatch.setattr(
+        "mmc_viz.training.train", lambda *a, **k: models.append(train(*a, **k)) or models[-1]
+    )
+    words = "--dataset folder:things --image-size 8 --head hmc --epochs 1 --device cpu --quiet"
+    status, _, err = run("train", *words.split(), "--out", "m")
+    assert (status, err) == (0, "")
+    assert load_card("m").config["head_options"] == {"groups": superclass_indices(FINE)}
+    # In the memory layout of training; in another, sums are taken in another order.
+    loaded, trained = load_model("m").to(memory_format=torch.channels_last), models[0].model
+    images = pixels(7, 3, 8, 8) / 255
+    with torch.no_grad():
+        assert torch.equal(loaded(images), trained(images))
+    assert torch.equal(loaded.head.centers, trained.head.centers)
+    status, _, err = run("train", *words.split(), "--dim", "3", "--out", "flat")
+    assert status == 2 and "`dim` must be at least 4 for a tree" in err and err.count("\n") == 1
 
 
 def test_plain_sgd_is_allowed(few):

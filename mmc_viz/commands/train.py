@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
             "sha256": train_set.sha256,
             "image_size": train_set.images.shape[-1],
         },
-        config=config.to_json(),
+        config=result.config.to_json(),  # with what the data decided
         seed=config.seed,
         history=result.history,
         measured=[

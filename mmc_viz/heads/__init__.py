@@ -30,6 +30,7 @@ fixed and which learned, and whether the loss looks at the rivals (CE: cross-ent
 | `mmlda` | fixed: simplex | 1 | CE of minus squared distances |
 | `lgm` | learned | learned | CE with a margin, and a likelihood |
 | `mmc` | fixed: simplex | 1 | half the squared distance to $\mu_y$ |
+| `mmc_huber` | fixed: simplex | 1 | the distance to $\mu_y$, squared only near it |
 | `mmc_random` | fixed: drawn at random | 1 | the same |
 | `hmc` | fixed: by superclass | 1 | the same |
 | `emc` | learned, on springs | 1 | the same, and the energy of the spring |

@@ -36,7 +36,8 @@ class HierarchicalCenter(MaxMahalanobisCenter):
         Superclass of each class, whole numbers in 0 .. L - 1. None: blocks of consecutive labels,
         as equal as can be and $\sqrt L$ of them, rounded; fewer where `dim` is too small for so
         many, down to a single one, as for 10 classes in the plane. That says nothing about the
-        classes: it is a default to try the loss with, not a hierarchy to believe in.
+        classes: it is a default to try the loss with, not a hierarchy to believe in. On CIFAR-100
+        training gives the official superclasses instead (`mmc_viz.datasets.superclasses`).
 
     Raises
     ------

@@ -16,10 +16,13 @@ Madry et al., "Towards deep learning models resistant to adversarial attacks", I
 https://arxiv.org/abs/1706.06083.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mmc_viz.heads import Head
 from mmc_viz.networks import Classifier, eval_mode
 from mmc_viz.noise import bits, places, uniform
 from mmc_viz.objectives import resolve
@@ -35,6 +38,8 @@ def worst_in_ball(
     indices: Int[Tensor, " batch"],
     config: TrainConfig,
     epoch: int,
+    *,
+    features: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "batch channels height width"]:
     """Climb the loss of each image from a random point of its ball, within [0, 1].
 
@@ -52,7 +57,10 @@ def worst_in_ball(
         Its `eps` and all that begins with `attack_` say how far, how long, along and towards what.
     epoch : int
         Counted from 0.
+    features : callable, optional
+        Computes what `model.features` does, such as that function compiled. None: the model's own.
     """
+    features = features or model.features
     eps = config.eps
     step_size = config.attack_step_size or 2.5 * eps / config.attack_steps
     low, high = (images - eps).clamp_min_(0), (images + eps).clamp_max_(1)
@@ -66,20 +74,17 @@ def worst_in_ball(
     with eval_mode(model):
         for _ in range(config.attack_steps):
             points.requires_grad_()
-            value = sign * _climbed(model, points, labels, config.attack_objective).sum()
-            (gradient,) = torch.autograd.grad(value, points)
+            with torch.autocast(points.device.type, torch.bfloat16, enabled=points.is_cuda):
+                found = features(points)
+            value = sign * _climbed(model.head, found.float(), labels, config.attack_objective)
+            (gradient,) = torch.autograd.grad(value.sum(), points)
             points = (points.detach() + step_size * gradient.sign()).clamp(low, high)
     return points
 
 
 def _climbed(
-    model: Classifier,
-    points: Float[Tensor, "batch channels height width"],
-    labels: Int[Tensor, " batch"],
-    objective: str,
+    head: Head, features: Float[Tensor, "batch dim"], labels: Int[Tensor, " batch"], objective: str
 ) -> Float[Tensor, " batch"]:
-    with torch.autocast(points.device.type, torch.bfloat16, enabled=points.is_cuda):
-        features = model.features(points)
     if objective == "loss":
-        return model.head(features.float(), labels)
-    return resolve(objective)(model.head.logits(features.float()), labels)
+        return head(features, labels)
+    return resolve(objective)(head.logits(features), labels)

@@ -2,9 +2,11 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from mmc_viz.datasets.superclasses import superclass_indices
 from mmc_viz.heads import HEADS, check_options, options_of
 from mmc_viz.networks import NETWORKS
 from mmc_viz.objectives import OBJECTIVES
@@ -55,7 +57,7 @@ class TrainConfig:
     attack_step_size: float | None = None  # in the unit of eps; None: 2.5 * eps / attack_steps
     attack_objective: str = "loss"  # climbed: the head's own `loss`, or a name from `objectives`
     attack_targets: str = "none"  # `random`: descend towards a class drawn for each image instead
-    compiled: bool = False  # whether torch.compile prepares the backbone; it needs a C++ compiler
+    compiled: bool = False  # whether torch.compile prepares the network; it needs a C++ compiler
 
     def __post_init__(self):
         _check_choice("network", self.network, NETWORKS)
@@ -91,12 +93,22 @@ class TrainConfig:
             if not 0 <= value < 1:
                 raise ValueError(f"`{name}` must be in [0, 1); got {value}.")
 
-    def resolved(self) -> "TrainConfig":
-        """Fill in what was left to us, so that the saved configuration says all."""
+    def resolved(self, class_names: Sequence[str] = ()) -> "TrainConfig":
+        """Fill in what was left to us, so that the saved configuration says all.
+
+        Parameters
+        ----------
+        class_names : sequence of str
+            Of the data, where they are known. If all are names of CIFAR-100's classes, `hmc` has
+            the official superclasses for `groups` unless others are given.
+        """
         augmentation = "shift" if self.dataset in ("digits", "mnist") else "shift_flip"
+        options = options_of(self.head) | self.head_options
+        if self.head == "hmc" and class_names and options["groups"] is None:
+            options["groups"] = _official_groups(class_names)
         return replace(
             self,
-            head_options=options_of(self.head) | self.head_options,
+            head_options=options,
             lr=self.lr or HEADS[self.head].peak_lr,
             augmentation=self.augmentation or augmentation,
         )
@@ -114,6 +126,13 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """Give the settings as plain values for `card.json`."""
         return asdict(self) | {"milestones": list(self.milestones)}
+
+
+def _official_groups(class_names: Sequence[str]) -> list[int] | None:
+    try:
+        return superclass_indices(class_names)
+    except ValueError:  # no classes of CIFAR-100: the head has a default of its own
+        return None
 
 
 def _check_choice(name: str, value: str, choices) -> None:

@@ -85,7 +85,7 @@ def train(
     FloatingPointError
         If the loss or a feature stops being a finite number; the message says when.
     """
-    config = config.resolved()
+    config = config.resolved(train_set.class_names)
     device = choose_device(device)
     images, labels = train_set.images[: config.limit], train_set.labels[: config.limit]
     mean, std = channel_statistics(images)
@@ -101,8 +101,9 @@ def train(
         std=std,
         seed=config.seed,
     ).to(device, memory_format=torch.channels_last)
-    if config.compiled:
-        model.backbone.compile()
+    # Compiled beside the model, not inside: copies, files and attacks see it as it is. And
+    # `model.backbone.compile()` would pass over the `nn.Sequential` and compile its blocks at most.
+    features = torch.compile(model.features) if config.compiled else model.features
     optimizer = torch.optim.SGD(
         decay_groups(model, config),
         lr=1.0,  # set anew at every step
@@ -118,7 +119,7 @@ def train(
     with tqdm(total=config.epochs * steps_per_epoch, unit="step", disable=not progress) as bar:
         for epoch in range(config.epochs):
             start = time.perf_counter()
-            loss = _train_epoch(model, optimizer, images, labels, config, epoch, bar)
+            loss = _train_epoch(model, features, optimizer, images, labels, config, epoch, bar)
             seconds = time.perf_counter() - start
             entry = {"epoch": epoch + 1, "loss": loss, "seconds": seconds}
             entry |= _test(model, test_set)
@@ -144,11 +145,15 @@ def train_step(
     optimizer: torch.optim.Optimizer,
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
+    features: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, ""]:
-    """Take one step of the optimizer on one batch and return the batch's mean loss."""
+    """Take one step of the optimizer on one batch and return the batch's mean loss.
+
+    `features` computes what `model.features` does, such as that function compiled.
+    """
     with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
-        features = model.features(images)
-    loss = model.head(features.float(), labels).mean()
+        found = (features or model.features)(images)
+    loss = model.head(found.float(), labels).mean()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
@@ -192,6 +197,7 @@ def decay_groups(model: Classifier, config: TrainConfig) -> list[dict[str, Any]]
 
 def _train_epoch(
     model: Classifier,
+    features: Callable[[Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
     images: UInt8[Tensor, "total channels height width"],
     labels: Int[Tensor, " total"],
@@ -217,8 +223,10 @@ def _train_epoch(
         )
         inputs = (batch / 255).contiguous(memory_format=torch.channels_last)
         if config.adversarial == "pgd":
-            inputs = worst_in_ball(model, inputs, labels[indices], indices, config, epoch)
-        total += train_step(model, optimizer, inputs, labels[indices]) * len(indices)
+            inputs = worst_in_ball(
+                model, inputs, labels[indices], indices, config, epoch, features=features
+            )
+        total += train_step(model, optimizer, inputs, labels[indices], features) * len(indices)
         bar.update()
     return total.item() / len(images)
 
