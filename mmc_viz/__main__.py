@@ -21,6 +21,7 @@ COMMANDS = {
     "centers": "spread class centers and compare with the best packings known",
     "gallery": "draw every figure from the shipped models, on one page",
     "results": "measure the shipped models and rebuild the table of results",
+    "ablate": "train and measure models that differ in one thing",
     "models": "list the shipped models with their measured numbers",
     "bench": "measure speed against the floor that the hardware sets",
 }

@@ -39,6 +39,9 @@ COMPUTE = {
     "contours": {"attacks", "centers", "heads", "networks", "objectives", "tables"},
     "embeddings": {"centers", "locations", "networks", "paths", "tables"},
     "collapse": {"centers", "heads", "networks", "tables", "training"},
+    # what came out, model by model
+    "results": {"checkpoints", "collapse", "datasets"},
+    "ablations": {"attacks", "evaluation", "tables", "training"},
     # what is sent to a page
     "bundles": {"paths"},
 }
@@ -46,6 +49,7 @@ MAY_IMPORT = COMPUTE | {
     "figures": {
         *("audit", "evaluation", "trajectories"),
         *("centers", "collapse", "contours", "density", "embeddings"),
+        *("ablations", "results"),
     },
     "widgets": {"bundles", "paths"},
     "browser": set(),  # a page seen from outside

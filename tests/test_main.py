@@ -313,7 +313,7 @@ def test_results_are_recorded_on_request_alone(elsewhere, run, trained):
 def test_the_shipped_models_are_listed_with_their_numbers(elsewhere, run):
     status, out, err = run("models", "--json", "cards.json")
     assert (status, err) == (0, "")
-    rows = {line.split()[0]: line for line in out.splitlines()[2:]}
+    rows = {line.split()[0]: line for line in out.splitlines()[2:-2]}
     assert list(rows) == shipped_models()
     cards = json.loads(Path("cards.json").read_text())
     for name, row in rows.items():
@@ -321,8 +321,14 @@ def test_the_shipped_models_are_listed_with_their_numbers(elsewhere, run):
         assert cards[name] == card.to_json()
         clean = next(entry for entry in card.measured if entry["attack"] == "none")
         assert f"{clean['accuracy']:.2%} of {clean['images']:,}" in row
-        for entry in card.measured:
-            assert entry["attack"] == "none" or f"{entry['accuracy']:.1%}" in row
+    for name in rows:
+        status, out, err = run("models", name)
+        assert (status, err) == (0, "") and cards[name]["command"] in out
+        for entry in cards[name]["measured"]:
+            assert any(
+                line.startswith(entry["attack"]) and f"{entry['accuracy']:.1%}" in line
+                for line in out.splitlines()
+            )
 
 
 def test_a_recorded_model_is_listed_too(elsewhere, run, trained, monkeypatch):
@@ -330,9 +336,10 @@ def test_a_recorded_model_is_listed_too(elsewhere, run, trained, monkeypatch):
     monkeypatch.setattr(cards, "MODELS_DIR", Path("shipped"))
     settings = ["--limit", "20", "--objective", "distance", "--eps", "0.125", "--steps", "2"]
     assert run("evaluate", "mine", "--record", *settings)[0] == 0
-    status, out, _ = run("models")
+    status, out, _ = run("models", "mine")
     accuracy = load_card("mine").measured[-1]["accuracy"]
-    assert status == 0 and f"distance 0.125: {accuracy:.1%}" in out
+    row = next(line.split() for line in out.splitlines() if line.startswith("pgd"))
+    assert status == 0 and row[1:7] == ["distance", "linf", "2", "0.125", "20", f"{accuracy:.1%}"]
 
 
 def test_a_folder_of_pictures_is_trained_on_and_evaluated(elsewhere, run, pictures):

@@ -218,10 +218,10 @@ def _audit(subject: Subject, arguments: argparse.Namespace) -> None:
 
     from mmc_viz.audit import audit
     from mmc_viz.checkpoints import load_card, record_measurement
-    from mmc_viz.results import PROTOCOL, find, summary
+    from mmc_viz.results import find, summary
 
     card = load_card(subject.name)
-    eps = summary(subject.name, card).adversarial or PROTOCOL[subject.data.name].middle
+    eps = summary(subject.name, card).eps
     count = min(arguments.costly, len(subject.images))
     settings = {
         "attack": "audit",

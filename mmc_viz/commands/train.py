@@ -77,10 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Load the data, train, save, and print what came out."""
-    from mmc_viz.checkpoints import Card, check_writable, save_model, software_versions
+    from mmc_viz.checkpoints import check_writable
     from mmc_viz.datasets import load_dataset
     from mmc_viz.devices import choose_device
-    from mmc_viz.training import TrainConfig, recipe, train
+    from mmc_viz.training import TrainConfig, recipe
 
     given = vars(arguments)
     names = [field.name for field in fields(TrainConfig)]
@@ -97,9 +97,44 @@ def run(arguments: argparse.Namespace) -> None:
         load_dataset(config.dataset, split, root=arguments.data_root, size=config.image_size)
         for split in ("train", "test")
     )
-    result = train(config, train_set, test_set, device=device, progress=not arguments.quiet)
+    card = train_and_save(
+        config,
+        train_set,
+        test_set,
+        out,
+        device,
+        command=_command(arguments.argv),
+        progress=not arguments.quiet,
+    )
+    if arguments.json is not None:
+        write_json(arguments.json, card.to_json())
+    last = card.history[-1]
+    seconds = sum(entry["seconds"] for entry in card.history)
+    print(f"model              {out}")
+    print(f"data               {train_set.source}; tested on {test_set.source}")
+    print(f"clean accuracy     {last['accuracy']:.2%} of {len(test_set):,} test images")
+    print(f"final loss         {last['loss']:.4g}")
+    print(f"intra-class dist.  {last['intra_class_distance']:.4g}")
+    print(f"training time      {seconds:.1f} s on {device} ({config.epochs} epochs)")
+    print(f"weights sha256     {card.weights_sha256}")
 
-    last = result.history[-1]
+
+def train_and_save(
+    config: Any,
+    train_set: Any,
+    test_set: Any,
+    out: Path,
+    device: Any,
+    *,
+    command: str,
+    progress: bool,
+) -> Any:
+    """Train, save the model with its card, and give the card."""
+    from mmc_viz.checkpoints import Card, save_model, software_versions
+    from mmc_viz.training import train
+
+    result = train(config, train_set, test_set, device=device, progress=progress)
+    accuracy = result.history[-1]["accuracy"]
     card = Card(
         network=config.network,
         head=config.head,
@@ -120,25 +155,15 @@ def run(arguments: argparse.Namespace) -> None:
                 "attack": "none",
                 "dataset": test_set.name,
                 "images": len(test_set),
-                "correct": round(last["accuracy"] * len(test_set)),
-                "accuracy": last["accuracy"],
+                "correct": round(accuracy * len(test_set)),
+                "accuracy": accuracy,
             }
         ],
         versions=software_versions(device),
         reproducible=device.type == "cpu",
-        command=_command(arguments.argv),
+        command=command,
     )
-    card = save_model(out, result.model, card)
-    if arguments.json is not None:
-        write_json(arguments.json, card.to_json())
-    seconds = sum(entry["seconds"] for entry in result.history)
-    print(f"model              {out}")
-    print(f"data               {train_set.source}; tested on {test_set.source}")
-    print(f"clean accuracy     {last['accuracy']:.2%} of {len(test_set):,} test images")
-    print(f"final loss         {last['loss']:.4g}")
-    print(f"intra-class dist.  {last['intra_class_distance']:.4g}")
-    print(f"training time      {seconds:.1f} s on {device} ({config.epochs} epochs)")
-    print(f"weights sha256     {card.weights_sha256}")
+    return save_model(out, result.model, card)
 
 
 def head_names() -> list[str]:

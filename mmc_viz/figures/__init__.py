@@ -6,6 +6,7 @@ dark pages; `light` and `dark` have more contrast, on their own kind of page. `d
 says in one sentence, made from its numbers, what a figure shows.
 """
 
+from mmc_viz.figures.ablations import ablation as ablation
 from mmc_viz.figures.cards import audit_card as audit_card
 from mmc_viz.figures.centers import centers_3d as centers_3d
 from mmc_viz.figures.centers import gram as gram
@@ -23,5 +24,6 @@ from mmc_viz.figures.matrices import attack_matrix as attack_matrix
 from mmc_viz.figures.pages import Exhibit as Exhibit
 from mmc_viz.figures.pages import save as save
 from mmc_viz.figures.pages import write_page as write_page
+from mmc_viz.figures.standings import standings as standings
 from mmc_viz.figures.style import description as description
 from mmc_viz.figures.tracks import trajectories as trajectories

@@ -7,6 +7,7 @@ The modules: `protocol` says what is measured and on which images, `published` w
 `summaries` reads the cards, `markdown` writes the tables.
 """
 
+from mmc_viz.results.markdown import budget as budget
 from mmc_viz.results.markdown import markdown as markdown
 from mmc_viz.results.protocol import PROTOCOL as PROTOCOL
 from mmc_viz.results.protocol import Protocol as Protocol

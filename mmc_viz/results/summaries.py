@@ -94,6 +94,11 @@ class Summary:
     epochs_to_share: int
     seconds: float
 
+    @property
+    def eps(self) -> float:
+        """Budget that it was trained for, else the middle one of its data set, in linf."""
+        return self.adversarial or PROTOCOL[self.dataset].middle
+
     def at_budget(self, eps: float) -> AtBudget | None:
         """Give what is known at a budget."""
         return next((entry for entry in self.at if _same(entry.eps, eps)), None)

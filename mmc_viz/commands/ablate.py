@@ -1,0 +1,168 @@
+"""Train the models of an ablation, one thing changed and the rest kept, and measure them.
+
+radius: centers nearer and farther; centers: optimal against random; depth: SCE and MMC in deeper
+networks; size: SCE and MMC on fewer images; form: the squared distance against the plain one, with
+and without adversarial training. The models stay in --out; with --resume those that are there are
+not trained again. The result goes to data/ablations/NAME.json, and with --figure to a picture or
+page.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mmc_viz.commands.arguments import (
+    add_data_root,
+    add_device,
+    check_output,
+    print_table,
+    write_json,
+)
+
+NAMES = ("radius", "centers", "depth", "size", "form")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("ablation", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--limit", type=int, default=500, help="how many test images (500)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/ablations"), help="for models (runs/ablations)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="data/ablations/NAME.json")
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="draw it too: .html, .png or .svg"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep models that are trained and measured already"
+    )
+    parser.add_argument(
+        "--train-only", action="store_true", help="train what is missing and measure nothing"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_device(parser)
+    add_data_root(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, measure, print a table, and write the result."""
+    from mmc_viz.ablations import ABLATIONS, AblationResult, Outcome, measure
+    from mmc_viz.checkpoints import load_card, load_model
+    from mmc_viz.devices import choose_device
+    from mmc_viz.locations import DATA_DIR
+    from mmc_viz.results import test_images
+
+    ablation = ABLATIONS[arguments.ablation]
+    path = arguments.json or DATA_DIR / "ablations" / f"{ablation.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check_output(path)
+    check_output(arguments.figure)
+    device = choose_device(arguments.device)
+    known = _read(path) if arguments.resume else {}
+    outcomes = []
+    for variant in ablation.variants:
+        folder = arguments.out / ablation.name / variant.name
+        _train(variant, folder, arguments, device)
+        if arguments.train_only:
+            continue
+        card = load_card(folder)
+        before = known.get((variant.group, variant.x))
+        if before and (before.weights_sha256, before.images) == (
+            card.weights_sha256,
+            arguments.limit,
+        ):
+            outcomes.append(before)
+            continue
+        data = test_images(variant.config.dataset, arguments.limit, arguments.data_root)
+        found = measure(
+            load_model(folder, device=device),
+            data.inputs(device),
+            data.labels.to(device),
+            eps=ablation.eps[variant.group],
+        )
+        outcomes.append(
+            Outcome(
+                group=variant.group,
+                x=variant.x,
+                test_accuracy=card.history[-1]["accuracy"],
+                epochs=len(card.history),
+                seconds=sum(entry["seconds"] for entry in card.history),
+                weights_sha256=card.weights_sha256,
+                **found,
+            )
+        )
+        result = AblationResult(
+            ablation.name, ablation.question, ablation.axis, data.source, outcomes
+        )
+        write_json(path, result.values())
+    if arguments.train_only:
+        return
+    result = _result(path)
+    _print(result)
+    if arguments.figure is not None:
+        from mmc_viz import figures
+
+        figures.save(figures.ablation(result), arguments.figure)
+
+
+def _train(variant: Any, folder: Path, arguments: argparse.Namespace, device: Any) -> None:
+    """Train one model unless it is there."""
+    from mmc_viz.checkpoints import CARD, load_card
+    from mmc_viz.commands.train import train_and_save
+    from mmc_viz.datasets import load_dataset
+
+    config = variant.config.resolved()
+    if (
+        arguments.resume
+        and (folder / CARD).is_file()
+        and load_card(folder).config == config.to_json()
+    ):
+        return
+    sets = [
+        load_dataset(config.dataset, split, root=arguments.data_root) for split in ("train", "test")
+    ]
+    command = f"mmc-viz ablate {arguments.ablation}"
+    train_and_save(config, *sets, folder, device, command=command, progress=not arguments.quiet)
+
+
+def _read(path: Path) -> dict[tuple[str, str], Any]:
+    """Give the outcomes that a file holds, by group and place."""
+    if not path.exists():
+        return {}
+    return {(outcome.group, outcome.x): outcome for outcome in _result(path).outcomes}
+
+
+def _result(path: Path) -> Any:
+    from mmc_viz.ablations import load_result
+
+    return load_result(path)
+
+
+def _print(result: Any) -> None:
+    """Print one line a model."""
+    print(result.question)
+    header = [
+        "group",
+        result.axis,
+        "test accuracy",
+        "eps",
+        "images",
+        "cross-entropy PGD-50",
+        "worst",
+    ]
+    print_table(
+        header,
+        [
+            [
+                one.group,
+                one.x,
+                f"{one.test_accuracy:.2%}",
+                f"{one.eps:.4g}",
+                str(one.images),
+                f"{one.usual:.1%}",
+                f"{one.worst:.1%} [{one.low:.1%}, {one.high:.1%}]",
+            ]
+            for one in result.outcomes
+        ],
+    )
+    print(f"data: {result.source}; worst: the ensemble `{result.outcomes[0].budget}`")

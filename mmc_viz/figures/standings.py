@@ -1,0 +1,150 @@
+"""All models on one plane: how often right, and how often still right under attack."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from mmc_viz.figures import style
+from mmc_viz.results import PROTOCOL, Summary, budget
+
+_DATA = {
+    "digits": "digits",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+}
+
+
+def standings(
+    summaries: Sequence[Summary],
+    *,
+    budgets: dict[str, float] | None = None,
+    title: str | None = None,
+    theme: str = "both",
+) -> go.Figure:
+    """Draw each model at its clean accuracy and at what the worst case leaves of it.
+
+    A thin line goes up from each model to what cross-entropy PGD leaves: the longer it is, the more
+    the usual attack flatters the model. Colours and symbols are data sets; a ring is a model that
+    was trained adversarially.
+
+    Parameters
+    ----------
+    summaries : sequence of Summary
+        Models without a worst case at their budget are left out.
+    budgets : dict[str, float], optional
+        For each data set the budget in linf, in the unit of the images, at which all of its models
+        are shown. None: the one that adversarial training is for, `Protocol.trained`.
+    title : str, optional
+        None: a plain one.
+    theme : {"both", "light", "dark"}
+        Kind of page.
+
+    Returns
+    -------
+    figure : plotly.graph_objects.Figure
+
+    Raises
+    ------
+    ValueError
+        If no model has a worst case at its budget, or the theme is unknown.
+    """
+    colours = style.resolve(theme)
+    budgets = {dataset: one.trained for dataset, one in PROTOCOL.items()} | (budgets or {})
+    shown = [(one, one.at_budget(budgets[one.dataset])) for one in summaries]
+    shown = [(one, at) for one, at in shown if at is not None and at.worst is not None]
+    if not shown:
+        raise ValueError("`summaries` must hold a model with a worst case at its budget.")
+    figure = go.Figure()
+    datasets = list(dict.fromkeys(one.dataset for one, _ in shown))
+    for place, dataset in enumerate(datasets):
+        here = [(one, at) for one, at in shown if one.dataset == dataset]
+        colour = style.at(colours.series, place)
+        figure.add_trace(_claims(here, colour))
+        for adversarial in (False, True):
+            group = [(one, at) for one, at in here if (one.adversarial is not None) == adversarial]
+            if group:
+                figure.add_trace(_models(group, dataset, place, adversarial, colour, budgets))
+    figure.update_xaxes(style.axis(colours, "clean accuracy", tickformat=".0%"))
+    figure.update_yaxes(
+        style.axis(colours, "still right under attack", range=[-0.03, 1.03], tickformat=".0%")
+    )
+    said = ", ".join(f"{_DATA[d]} {budget(budgets[d])}" for d in datasets)
+    figure.update_layout(
+        style.layout(
+            colours,
+            title=title or "What holds, and what only looked as if it did",
+            subtitle=f"Markers: the worst case within linf ({said}). Lines reach up to what "
+            "PGD-50 on cross-entropy leaves.",
+            height=520,
+        )
+    )
+    figure.update_layout(legend=style.legend_below(), margin_b=120)
+    return style.describe(figure, _sentence(shown))
+
+
+def _claims(here: list, colour: str) -> go.Scatter:
+    """Give the lines from the worst case up to the usual attack."""
+    x, y = [], []
+    for one, at in here:
+        if at.usual is not None:
+            x += [one.clean, one.clean, None]
+            y += [at.worst, at.usual, None]
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": style.faint(colour, 0.5), "width": 1.5},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _models(
+    group: list,
+    dataset: str,
+    place: int,
+    adversarial: bool,
+    colour: str,
+    budgets: dict[str, float],
+) -> go.Scatter:
+    symbol = style.at(style.SYMBOLS, place)
+    eps = budget(budgets[dataset])
+    return go.Scatter(
+        x=[one.clean for one, _ in group],
+        y=[at.worst for _, at in group],
+        error_y={
+            "type": "data",
+            "array": [at.high - at.worst for _, at in group],
+            "arrayminus": [at.worst - at.low for _, at in group],
+            "thickness": 1,
+            "width": 3,
+        },
+        mode="markers",
+        name=_DATA[dataset] + (", adversarially trained" if adversarial else ""),
+        marker={
+            "symbol": symbol + ("-open" if adversarial else ""),
+            "size": 12,
+            "color": colour,
+            "line": {"width": 2.5 if adversarial else 1},
+        },
+        customdata=[[one.name, _percent(at.usual), _percent(at.adaptive)] for one, at in group],
+        hovertemplate=(
+            f"%{{customdata[0]}}, linf {eps}<br>clean %{{x:.1%}}, worst case %{{y:.1%}}<br>"
+            "cross-entropy PGD %{customdata[1]}, MMC's objective %{customdata[2]}<extra></extra>"
+        ),
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "not measured" if value is None else style.percent(value)
+
+
+def _sentence(shown: list) -> str:
+    parts = [
+        f"{one.name}: {style.percent(one.clean)} clean, {_percent(at.usual)} under cross-entropy, "
+        f"{style.percent(at.worst)} in the worst case"
+        for one, at in shown
+    ]
+    return f"{len(shown)} models. {'; '.join(parts)}."
