@@ -1,7 +1,9 @@
 import csv
 import io
+import itertools
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -22,6 +24,7 @@ from mmc_viz.evaluation import (
     transfer_matrix,
     wilson_interval,
     worst_case,
+    worst_cases,
     zero_gradient,
 )
 from mmc_viz.evaluation.ensemble import BUDGETS, ensemble
@@ -333,6 +336,58 @@ def test_the_rows_of_a_worst_case_add_up():
     assert values["zero_gradient"] == int(result.zero_gradient.sum())
     again = worst_case(model, data.inputs(), data.labels, eps=0.08, budget="quick")
     assert again.broken_by == result.broken_by
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_worst_cases_of_a_linear_model_are_exact_at_every_budget(linear, norm):
+    model, images, labels = linear
+    labels = labels.clone()
+    labels[:4] = (labels[:4] + 1) % 5
+    nearest = model.distance(images, labels, norm).detach()
+    epsilons = nearest[4:].quantile(torch.tensor([0.2, 0.5, 0.8])).tolist()
+    results = worst_cases(model, images, labels, epsilons, norm=norm, budget="quick")
+    assert [result.eps for result in results] == epsilons
+    for eps, result in zip(epsilons, results, strict=True):
+        clear = (nearest - eps).abs() > 0.01 * nearest
+        assert torch.equal(result.robust[clear], (nearest > eps)[clear])
+        assert result.broken_by[:4] == ["clean"] * 4
+        broken = torch.tensor([name is not None for name in result.broken_by])
+        assert torch.equal(broken, ~result.robust)
+    for smaller, larger in itertools.pairwise(results):
+        assert not (larger.robust & ~smaller.robust).any()
+
+
+def test_worst_cases_ask_what_withstood_a_larger_ball_again_with_quick(linear, monkeypatch):
+    model, images, labels = linear
+    nearest = model.distance(images, labels, "linf").detach()
+    small = nearest.median().item()
+    asked = []
+
+    def half_blind(model, images, labels, *, eps, budget, **more):
+        """In the large ball it finds less than there is in the small one."""
+        asked.append((eps, budget, len(images)))
+        seen = eps if eps == small else 0.9 * small
+        found = worst_case(model, images, labels, eps=seen, budget="quick")
+        return replace(found, eps=eps, budget=budget)
+
+    monkeypatch.setattr("mmc_viz.evaluation.falling.worst_case", half_blind)
+    results = worst_cases(model, images, labels, [small, 2 * small])
+    fooled = int((nearest <= 0.9 * small).sum())
+    assert asked == [
+        (2 * small, "standard", len(images)),
+        (small, "standard", fooled),
+        (small, "quick", len(images) - fooled),
+    ]
+    # What `quick` found in the small ball lies in the large one too.
+    assert int((~results[0].robust).sum()) > fooled
+    assert torch.equal(results[0].robust, results[1].robust)
+    assert [r.budget for r in results] == ["standard"] * 2
+
+
+@pytest.mark.parametrize("epsilons", [[], [0.1, 0.1], [0.2, 0.1]])
+def test_worst_cases_at_budgets_that_do_not_rise_are_refused(linear, epsilons):
+    with pytest.raises(ValueError, match="`epsilons` must"):
+        worst_cases(*linear, epsilons)
 
 
 def test_without_the_extra_the_error_names_it(linear, monkeypatch):

@@ -47,7 +47,7 @@ def test_every_figure_of_the_library_is_shown():
         if callable(value) and getattr(value, "__module__", "").startswith("mmc_viz.figures.")
     } - {"Exhibit", "save", "write_page", "description"}
     used = set()
-    for module in ("attacking", "feature_space", "training"):
+    for module in ("attacking", "evidence", "feature_space", "training"):
         path = f"{feature_space.__file__.removesuffix('feature_space.py')}{module}.py"
         with open(path, encoding="utf-8") as file:
             used |= set(re.findall(r"figures\.(\w+)", file.read()))

@@ -41,7 +41,7 @@ COMPUTE = {
     "collapse": {"centers", "heads", "networks", "tables", "training"},
     # what came out, model by model
     "results": {"checkpoints", "collapse", "datasets"},
-    "ablations": {"attacks", "evaluation", "tables", "training"},
+    "ablations": {"attacks", "datasets", "evaluation", "tables", "training"},
     # what is sent to a page
     "bundles": {"paths"},
 }

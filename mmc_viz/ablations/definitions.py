@@ -1,5 +1,6 @@
 """Which models each ablation compares, and what is read off them."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,7 +29,7 @@ class Variant:
     @property
     def name(self) -> str:
         """Group and place, as the name of a folder."""
-        return f"{self.group}-{self.x}".lower().replace(" ", "-").replace("%", "percent")
+        return re.sub("[^a-z0-9]+", "-", f"{self.group} {self.x}".lower()).strip("-")
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _form() -> Ablation:
     hardened = {"adversarial": "pgd", "eps": _TRAINED_EPS, "attack_steps": 2, "epochs": 10}
     groups = {"plain training": {}, "adversarial training": hardened}
     variants = [
-        Variant(group, x, _fast("mmc", **(training | form)))
+        Variant(group, x, replace(_fast("mmc"), **(training | form)))
         for group, training in groups.items()
         for x, form in forms.items()
     ]
@@ -152,5 +153,7 @@ def _form() -> Ablation:
 
 
 _MAKERS: list[Callable[[], Ablation]] = [_radius, _centers, _depth, _size, _form]
+#: The pair whose training is set side by side, epoch by epoch.
+RACE: dict[str, TrainConfig] = {name: _fast(head) for name, head in _PAIR.items()}
 #: By name. All are on Fashion-MNIST, since CIFAR-10 costs a CPU too much.
 ABLATIONS: dict[str, Ablation] = {one.name: one for one in (make() for make in _MAKERS)}

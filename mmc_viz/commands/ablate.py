@@ -2,12 +2,13 @@
 
 radius: centers nearer and farther; centers: optimal against random; depth: SCE and MMC in deeper
 networks; size: SCE and MMC on fewer images; form: the squared distance against the plain one, with
-and without adversarial training. The models stay in --out; with --resume those that are there are
-not trained again. The result goes to data/ablations/NAME.json, and with --figure to a picture or
-page.
+and without adversarial training; convergence: SCE and MMC trained in turns, epoch by epoch. The
+models stay in --out; with --resume those that are there are not trained again. The result goes to
+data/ablations/NAME.json, and with --figure to a picture or page.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mmc_viz.commands.arguments import (
     write_json,
 )
 
-NAMES = ("radius", "centers", "depth", "size", "form")
+NAMES = ("radius", "centers", "depth", "size", "form", "convergence")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,18 +47,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, measure, print a table, and write the result."""
-    from mmc_viz.ablations import ABLATIONS, AblationResult, Outcome, measure
-    from mmc_viz.checkpoints import load_card, load_model
     from mmc_viz.devices import choose_device
     from mmc_viz.locations import DATA_DIR
-    from mmc_viz.results import test_images
 
-    ablation = ABLATIONS[arguments.ablation]
-    path = arguments.json or DATA_DIR / "ablations" / f"{ablation.name}.json"
+    path = arguments.json or DATA_DIR / "ablations" / f"{arguments.ablation}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     check_output(path)
     check_output(arguments.figure)
     device = choose_device(arguments.device)
+    ablate = _converge if arguments.ablation == "convergence" else _compare
+    figure = ablate(arguments, path, device)
+    if arguments.figure is not None and figure is not None:
+        from mmc_viz import figures
+
+        figures.save(figure(), arguments.figure)
+
+
+def _converge(arguments: argparse.Namespace, path: Path, device: Any) -> Callable:
+    """Train the pair in turns; print how fast each got there."""
+    import json
+
+    from mmc_viz import figures
+    from mmc_viz.ablations import RACE, race
+    from mmc_viz.collapse import convergence
+    from mmc_viz.datasets import load_dataset
+
+    if not (arguments.resume and path.exists()):
+        dataset = next(iter(RACE.values())).dataset
+        sets = [
+            load_dataset(dataset, split, root=arguments.data_root) for split in ("train", "test")
+        ]
+        found = race(RACE, *sets, device=device, progress=not arguments.quiet)
+        write_json(path, {"name": "convergence", "device": str(device), "histories": found})
+    course = convergence(json.loads(path.read_text(encoding="utf-8"))["histories"])
+    print("How fast does MMC train, and what does it cost?")
+    print_table(
+        ["head", "final accuracy", "epochs to 90 % of it", "seconds to it", "seconds in all"],
+        [
+            [name, f"{end:.2%}", str(epoch), f"{seconds:.1f}", f"{course.seconds[place][-1]:.1f}"]
+            for place, (name, end, epoch, seconds) in enumerate(
+                zip(
+                    course.names,
+                    course.final_accuracy,
+                    course.epochs_to_share,
+                    course.seconds_to_share,
+                    strict=True,
+                )
+            )
+        ],
+    )
+    return lambda: figures.convergence(course)
+
+
+def _compare(arguments: argparse.Namespace, path: Path, device: Any) -> Callable | None:
+    """Train and measure each variant, and print one line each."""
+    from mmc_viz import figures
+    from mmc_viz.ablations import ABLATIONS, AblationResult, Outcome, measure
+    from mmc_viz.checkpoints import load_card, load_model
+    from mmc_viz.results import test_images
+
+    ablation = ABLATIONS[arguments.ablation]
     known = _read(path) if arguments.resume else {}
     outcomes = []
     for variant in ablation.variants:
@@ -96,13 +145,10 @@ def run(arguments: argparse.Namespace) -> None:
         )
         write_json(path, result.values())
     if arguments.train_only:
-        return
+        return None
     result = _result(path)
     _print(result)
-    if arguments.figure is not None:
-        from mmc_viz import figures
-
-        figures.save(figures.ablation(result), arguments.figure)
+    return lambda: figures.ablation(result)
 
 
 def _train(variant: Any, folder: Path, arguments: argparse.Namespace, device: Any) -> None:

@@ -8,7 +8,7 @@ numbers came about.
 from collections.abc import Callable
 
 from mmc_viz.figures import Exhibit
-from mmc_viz.gallery import attacking, feature_space, training
+from mmc_viz.gallery import attacking, evidence, feature_space, training
 from mmc_viz.gallery.scene import Scene as Scene
 
 #: In the order of the page.
@@ -34,4 +34,5 @@ MAKERS: dict[str, Callable[[Scene, str], Exhibit]] = {
     "attack-trajectory": attacking.climb,
     "transfer": attacking.transfer,
     "audit": attacking.audited,
+    **evidence.MAKERS,
 }
