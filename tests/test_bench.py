@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mmc_viz.attacks import apgd, frozen, pgd
-from mmc_viz.bench import TOPICS, attacks, features, libraries, path
+from mmc_viz.bench import TOPICS, attacks, features, libraries, path, training
 from mmc_viz.bench.passes import Passes, count_passes, paid_in_full
 from mmc_viz.bench.timing import take_turns
 from mmc_viz.commands import bench
@@ -55,6 +55,21 @@ def test_unknown_topics_are_named(monkeypatch):
 
     with pytest.raises(ValueError, match=f"one of {', '.join(TOPICS)}; got 'speed'"):
         bench.run(argparse.Namespace(topics=["speed"], json=None))
+
+
+@pytest.mark.parametrize(("network", "published"), [("resnet20", 40.8e6), ("resnet32", 69.1e6)])
+def test_a_training_step_is_three_passes_of_the_published_multiply_adds(network, published):
+    assert training.operations(network) == pytest.approx(3 * 2 * published, rel=0.01)
+
+
+def test_a_share_of_the_peak_is_given_where_the_peak_is_known(monkeypatch):
+    assert training._share_of_peak(1e4, torch.device("cpu")) is None
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some other card")
+    assert training._share_of_peak(1e4, gpu) is None
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100 80GB HBM3")
+    share = training._share_of_peak(1e5, gpu)
+    assert share == pytest.approx(1e5 * 6 * 69e6 / 989e12, rel=0.01)
 
 
 # --- what is paid for ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@ class Measurement:
     value : float
         The number.
     unit : str
-        `ratio`, `ms`, `s` or `MB`.
+        `ratio`, `share`, `ms`, `s`, `images/s` or `MB`.
     note : str
         How it was obtained, and the aim if there is one.
     """

@@ -1,0 +1,164 @@
+"""Figures of ablations and of all models on one plane: every number read back."""
+
+import re
+
+import pytest
+
+from mmc_viz.ablations import AblationResult, Outcome
+from mmc_viz.figures import ablation, description, standings, style
+from mmc_viz.results import AtBudget, Summary
+
+
+def outcome(group, x, clean, usual, worst, **changes):
+    known = dict(
+        test_accuracy=clean,
+        low=worst - 0.02,
+        high=worst + 0.03,
+        eps=0.03,
+        images=500,
+        budget="quick",
+        epochs=20,
+        seconds=3.0,
+        weights_sha256="0",
+    )
+    return Outcome(group, x, clean=clean, usual=usual, worst=worst, **(known | changes))
+
+
+@pytest.fixture
+def result():
+    return AblationResult(
+        "size",
+        "Does it help?",
+        "share of images",
+        "images",
+        [
+            outcome("SCE", "1 %", 0.71, 0.31, 0.11),
+            outcome("SCE", "5 %", 0.82, 0.42, 0.22),
+            outcome("M<C", "1 %", 0.73, 0.63, 0.13),
+            outcome("M<C", "5 %", 0.84, 0.74, 0.24),
+        ],
+    )
+
+
+def traces(figure):
+    return {trace.name: trace for trace in figure.data}
+
+
+@pytest.mark.parametrize("theme", style.THEMES)
+def test_each_number_of_an_ablation_is_drawn(result, theme):
+    figure = ablation(result, theme=theme)
+    drawn = traces(figure)
+    assert len(drawn) == 6
+    for group, name in (("SCE", "SCE"), ("M<C", "M&lt;C")):
+        outcomes = result.of(group)
+        for key, words in (
+            ("clean", "clean"),
+            ("usual", "cross-entropy PGD-50"),
+            ("worst", "worst case"),
+        ):
+            trace = drawn[f"{name}, {words}"]
+            assert list(trace.x) == ["1 %", "5 %"]
+            assert list(trace.y) == [getattr(one, key) for one in outcomes]
+        bars = drawn[f"{name}, worst case"].error_y
+        assert list(bars.array) == pytest.approx([0.03, 0.03])
+        assert list(bars.arrayminus) == pytest.approx([0.02, 0.02])
+    assert figure.layout.title.text.startswith("<b>Does it help?</b>")
+    assert figure.layout.xaxis.title.text == "share of images"
+    assert list(figure.layout.xaxis.categoryarray) == ["1 %", "5 %"]
+    # Groups and quantities are told apart by more than colour.
+    looks = {(t.marker.symbol, t.line.dash) for t in figure.data}
+    assert len(looks) == 6
+
+
+def test_the_sentence_of_an_ablation_holds_its_numbers(result):
+    said = description(ablation(result))
+    for one in result.outcomes:
+        for value in (one.clean, one.usual, one.worst):
+            assert style.percent(value) in said
+
+
+def test_budgets_that_differ_between_lines_are_both_named(result):
+    other = [*result.outcomes[:2], outcome("AT", "1 %", 0.8, 0.7, 0.6, eps=0.1)]
+    text = ablation(AblationResult("n", "Q?", "a", "s", other)).layout.title.text
+    assert "linf 0.03 for SCE" in text and "linf 0.1 for AT" in text
+
+
+def test_an_ablation_without_outcomes_is_refused():
+    with pytest.raises(ValueError, match="`result` must hold at least one outcome"):
+        ablation(AblationResult("n", "Q?", "a", "s", []))
+
+
+def model(name, dataset, clean, eps, usual, worst, adversarial=None):
+    at = AtBudget(eps, usual, 0.5, worst, worst and worst - 0.01, worst and worst + 0.02)
+    blank = dict.fromkeys(("cw", "spsa", "square", "noise", "rotation", "masked", "audit"))
+    return Summary(
+        name=name,
+        dataset=dataset,
+        network="small_cnn",
+        head="mmc",
+        dim=64,
+        seed=0,
+        adversarial=adversarial,
+        test_accuracy=clean,
+        clean=clean,
+        at=[at],
+        epochs=1,
+        epochs_to_share=1,
+        seconds=1.0,
+        **blank,
+    )
+
+
+@pytest.fixture
+def models():
+    return [
+        model("a", "mnist", 0.99, 0.3, 0.95, 0.0),
+        model("b", "mnist", 0.98, 0.3, 0.93, 0.9, adversarial=0.3),
+        model("c", "fashion_mnist", 0.92, 0.1, 0.72, 0.01),
+        model("d", "fashion_mnist", 0.91, 0.1, 0.7, None),
+        model("e", "cifar10", 0.9, 8 / 255, 0.8, 0.02),
+    ]
+
+
+@pytest.mark.parametrize("theme", style.THEMES)
+def test_each_model_stands_at_its_numbers(models, theme):
+    figure = standings(models, theme=theme)
+    places = {
+        data[0]: (x, y)
+        for trace in figure.data
+        if trace.mode == "markers"
+        for data, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
+    }
+    assert places == {one.name: (one.clean, one.at[0].worst) for one in models if one.name != "d"}
+    claims = [
+        (x, low, high)
+        for trace in figure.data
+        if trace.mode == "lines"
+        for x, low, high in zip(trace.x[::3], trace.y[::3], trace.y[1::3], strict=True)
+    ]
+    assert sorted(claims) == sorted(
+        (one.clean, one.at[0].worst, one.at[0].usual) for one in models if one.name != "d"
+    )
+    names = [trace.name for trace in figure.data if trace.mode == "markers"]
+    assert names == ["MNIST", "MNIST, adversarially trained", "Fashion-MNIST", "CIFAR-10"]
+    symbols = [trace.marker.symbol for trace in figure.data if trace.mode == "markers"]
+    assert len(set(symbols)) == 4
+    text = figure.layout.title.text.replace("<br>", " ")
+    assert "MNIST 0.3" in text and "CIFAR-10 8/255" in text
+
+
+def test_the_sentence_names_every_model_with_its_numbers(models):
+    said = description(standings(models))
+    assert said.startswith("4 models.")
+    assert "c: 92 % clean, 72 % under cross-entropy, 1 % in the worst case" in said
+    assert not re.search(r"\bd:", said)
+
+
+def test_another_budget_can_be_asked_for(models):
+    figure = standings(models, budgets={"mnist": 0.2})
+    assert not [t for t in figure.data if (t.name or "").startswith("MNIST")]
+
+
+def test_without_a_worst_case_there_is_nothing_to_draw(models):
+    with pytest.raises(ValueError, match="must hold a model with a worst case"):
+        standings([models[3]])
