@@ -1,6 +1,9 @@
 """What several test modules need: a linear model with known answers, digits, the command line."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +12,8 @@ from torch import nn
 from mmc_viz.__main__ import main
 from mmc_viz.browser import find_chromium
 from mmc_viz.datasets import load_dataset
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 
 # Threads that wait for each other on a busy machine cost many times what they save on tiny models.
 # The variable is for the kernels and servers that the tests start.
@@ -58,6 +63,19 @@ def linear():
 @pytest.fixture(scope="session")
 def digits():
     return load_dataset("digits", "test")
+
+
+@pytest.fixture(scope="session")
+def official_data(tmp_path_factory):
+    """Folder with MNIST and CIFAR-10 in torchvision's layout, where the developers' copy is there.
+
+    It lies outside the repository and is no part of it; without it the test is skipped.
+    """
+    if not (SHARED / "unpack.py").is_file():
+        pytest.skip("no copy of MNIST and CIFAR-10 beside the checkout")
+    root = tmp_path_factory.mktemp("official")
+    subprocess.run([sys.executable, SHARED / "unpack.py", root], check=True, capture_output=True)
+    return root
 
 
 @pytest.fixture

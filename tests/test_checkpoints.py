@@ -27,7 +27,7 @@ from mmc_viz.checkpoints import (
 from mmc_viz.commands.train import head_names
 from mmc_viz.datasets import load_dataset
 from mmc_viz.locations import MODELS_DIR
-from mmc_viz.networks import make_classifier
+from mmc_viz.networks import make_classifier, outputs
 from mmc_viz.training import TrainConfig
 
 FIELDS = (  # as DESIGN promises them, and what it takes to build the network again
@@ -699,19 +699,23 @@ def test_a_shipped_model_is_whole(name):
 
 
 @pytest.mark.parametrize("name", shipped_models())
-def test_the_clean_accuracy_on_the_card_is_what_the_shipped_data_say(name):
+def test_the_clean_accuracy_on_the_card_is_what_the_data_say(name, request):
     card = load_card(name)
+    offline = card.dataset["name"] in ("digits", "fashion_mnist")
+    root = None if offline else request.getfixturevalue("official_data")
     clean = [entry for entry in card.measured if entry["attack"] == "none"]
     assert clean and all(e["accuracy"] == e["correct"] / e["images"] for e in clean)
-    data = load_dataset(card.dataset["name"])
+    data = load_dataset(card.dataset["name"], root=root)
     assert card.class_names == data.class_names
-    with torch.no_grad():
-        right = (load_model(name)(data.inputs()).argmax(dim=1) == data.labels).sum().item()
-    if card.dataset["name"] == "digits":  # of the others only a sample is shipped
-        assert (clean[0]["images"], clean[0]["correct"]) == (len(data), right)
-        assert card.dataset["sha256"] == load_dataset("digits", "train").sha256
-    else:
+    right = int((outputs(load_model(name), data.inputs())[0].argmax(dim=1) == data.labels).sum())
+    if card.dataset["name"] == "fashion_mnist":  # of which only a sample is shipped
         assert clean[0]["accuracy"] == pytest.approx(right / len(data), abs=0.05)
+    else:
+        assert clean[0]["images"] == len(data)
+        # Another processor may round another way, and turn an image at the edge.
+        assert abs(clean[0]["correct"] - right) <= (0 if card.dataset["name"] == "digits" else 3)
+    if card.dataset["name"] == "digits":
+        assert card.dataset["sha256"] == load_dataset("digits", "train").sha256
 
 
 def test_a_draft_that_a_killed_process_left_is_no_shipped_model(folder, tmp_path, monkeypatch):

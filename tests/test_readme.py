@@ -40,8 +40,10 @@ def test_the_data_readme_names_the_command_of_every_shipped_model():
 
 @pytest.mark.parametrize("name", ["fashion-sce", "fashion-mmc"])
 def test_the_table_at_the_top_says_what_the_cards_hold(name):
-    measured = {m["objective"]: m for m in load_card(name).measured if m["attack"] == "pgd"}
-    assert all(m["eps"] == 0.06 and m["steps"] == 50 for m in measured.values())
+    wanted = {"attack": "pgd", "eps": 0.06, "steps": 50}
+    entries = [entry for entry in load_card(name).measured if wanted.items() <= entry.items()]
+    measured = {entry["objective"]: entry for entry in entries}
+    assert len(measured) == len(entries) == 3
     shares = [measured["margin"]["clean_accuracy"]]
     shares += [measured[o]["accuracy"] for o in ("cross_entropy", "distance", "margin")]
     cells = " | ".join(f"{100 * share:.1f} %" for share in shares)

@@ -15,12 +15,12 @@ from mmc_viz.results import (
     PUBLISHED,
     budget,
     find,
+    indices,
     markdown,
     spreads,
     summary,
     test_images,
 )
-from mmc_viz.results.protocol import indices
 from mmc_viz.training.recipes import BUDGETS
 
 README = DATA_DIR.parent / "README.md"
@@ -48,7 +48,8 @@ def test_fashion_images_are_those_of_the_shipped_sample():
     assert torch.equal(data.labels.bincount(), torch.full((10,), 100))
     few = test_images("fashion_mnist", 30)
     assert torch.equal(few.images, data.images[:30]) and "first 30 images" in few.source
-    assert indices(few).startswith("the first 30 of `test_indices`")
+    assert indices("fashion_mnist", 30).startswith("the first 30 of `test_indices`")
+    assert indices("cifar10", 1000) == "0 to 999 of the official test split"
 
 
 def test_digits_are_all_of_the_test_split():
@@ -247,6 +248,8 @@ def test_one_command_measures_and_writes_cards_json_and_readme(run, shipped, few
     text = (shipped / "README.md").read_text()
     assert text.startswith(f"before\n{command.BEGIN}") and text.endswith(f"{command.END}\nafter\n")
     assert "old" not in text and "`digits-sce`" in text
+    assert values["images"]["digits"]["count"] == 12
+    assert "12 images: the first 12 of `test` in data/samples" in text
     matrix = values["transfer"]["digits"]
     assert list(matrix["weights"]) == list(values["models"]) and matrix["images"] == 12
     assert not list(shipped.glob("*.partial"))
@@ -327,6 +330,20 @@ def test_the_readme_holds_the_table_of_the_stored_results():
     text = README.read_text(encoding="utf-8")
     table = text.partition(command.BEGIN)[2].partition(command.END)[0].strip()
     assert table == command.text_of(stored())
+
+
+def test_the_list_of_models_shows_the_numbers_of_the_table_and_draws_them(run, tmp_path):
+    status, out, err = run("models", "--figure", tmp_path / "f.html")
+    assert (status, err) == (0, "") and "plotly" in (tmp_path / "f.html").read_text()
+    rows = {line.split()[0]: line for line in out.splitlines()}
+    known = 0
+    for name in shipped_models():
+        one = summary(name, load_card(name))
+        at = one.at_budget(one.eps)
+        for value in (at.usual, at.worst):
+            assert value is None or f"{value:.1%}" in rows[name]
+        known += at.worst is not None
+    assert known > 0
 
 
 @pytest.mark.parametrize("name", ["digits-sce", "digits-mmc"])

@@ -9,3 +9,15 @@ A topic is a module with one function, `measure() -> list[Measurement]`.
 
 #: Topics of `mmc-viz bench`, in the order in which they run.
 TOPICS = ("attacks", "training", "imports", "path", "ui", "features", "worst_case")
+
+#: Shipped models whose images need no network, one of each kind: what attacks are timed on.
+SUBJECTS = (
+    "digits-mmc",
+    "digits-sce",
+    "fashion-mmc",
+    "fashion-mmc-2d",
+    "fashion-mmc-at",
+    "fashion-sce",
+    "fashion-sce-2d",
+    "fashion-sce-at",
+)

@@ -12,10 +12,11 @@ from functools import partial
 import torch
 
 from mmc_viz.attacks import pgd
+from mmc_viz.bench import SUBJECTS
 from mmc_viz.bench.passes import paid_in_full
 from mmc_viz.bench.timing import Measurement, one_thread, take_turns
 from mmc_viz.bundles import pack
-from mmc_viz.checkpoints import load_card, load_model, shipped_models
+from mmc_viz.checkpoints import load_card, load_model
 from mmc_viz.datasets import load_dataset
 from mmc_viz.networks import outputs
 from mmc_viz.paths import compare, epsilon_path
@@ -44,7 +45,7 @@ def measure() -> list[Measurement]:
         Measurement("path, packing", packed - computed, "s", note),
     ]
     with one_thread():
-        return sizes + [row for name in shipped_models() for row in path_against_runs(name)]
+        return sizes + [row for name in SUBJECTS for row in path_against_runs(name)]
 
 
 def path_against_runs(

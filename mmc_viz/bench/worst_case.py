@@ -13,8 +13,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mmc_viz.attacks.published import autoattack, load_published
+from mmc_viz.bench import SUBJECTS
 from mmc_viz.bench.timing import Measurement, one_thread
-from mmc_viz.checkpoints import load_card, load_model, shipped_models
+from mmc_viz.checkpoints import load_card, load_model
 from mmc_viz.datasets import load_dataset
 from mmc_viz.evaluation import correct, worst_case
 
@@ -40,7 +41,7 @@ def measure() -> list[Measurement]:
     with one_thread():
         return [
             row
-            for name in tqdm(shipped_models(), unit="model")
+            for name in tqdm(SUBJECTS, unit="model")
             for norm, eps in budgets_of(name).items()
             for row in _compare(name, norm, eps)
         ]

@@ -5,6 +5,7 @@ loses at most a hundred images, and several processes can measure different mode
 (--models). With --resume, what the cards hold already for the same settings and images is kept. The
 images are the first --limit of each test split; of Fashion-MNIST those of the shipped sample. A
 model whose data set is not there is skipped and named. What was measured before stays in the table.
+Transfer is measured between all models of a data set, so it waits for a run with all of them.
 """
 
 import argparse
@@ -79,8 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             subjects = _subjects(names, arguments)
             for subject in subjects:
                 _measure(subject, out, arguments)
-            if arguments.models is None:
-                known["transfer"] = _transfers(subjects, known.get("transfer", {}), out, arguments)
+            known["transfer"] = _transfers(subjects, known.get("transfer", {}), out, arguments)
     except KeyboardInterrupt:
         print(
             "mmc-viz results: interrupted; what is measured is kept in the cards, and the same "
@@ -106,6 +106,7 @@ def collect(known: dict[str, Any]) -> dict[str, Any]:
     summaries = [summary(name, card) for name, card in cards.items()]
     return {
         "format": 1,
+        "images": _images(cards),
         "models": {
             one.name: asdict(one)
             | {"weights_sha256": cards[one.name].weights_sha256, "command": cards[one.name].command}
@@ -118,18 +119,29 @@ def collect(known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _images(cards: dict[str, Any]) -> dict[str, Any]:
+    """Say for each data set how many images were attacked by PGD, and which."""
+    from mmc_viz.results import find, indices
+
+    found = {}
+    for card in cards.values():
+        entry = find(card, {"attack": "pgd_targeted"})
+        if entry is not None:
+            which = indices(entry["dataset"], entry["images"])
+            found[entry["dataset"]] = {"count": entry["images"], "indices": which}
+    return found
+
+
 def text_of(values: dict[str, Any]) -> str:
     """Write the README's table."""
     from mmc_viz.checkpoints import load_card
     from mmc_viz.results import PUBLISHED, markdown, spreads, summary
 
     summaries = [summary(name, load_card(name)) for name in values["models"]]
-    images = {}
-    for one in summaries:
-        for entry in reversed(values["models"][one.name]["measured"]):
-            if entry["attack"] == "pgd_targeted":
-                images[one.dataset] = f"{entry['images']:,} images: {entry['source']}."
-                break
+    images = {
+        dataset: f"{one['count']:,} images: {one['indices']}."
+        for dataset, one in values["images"].items()
+    }
     return markdown(summaries, spreads(summaries), PUBLISHED, images)
 
 
@@ -258,13 +270,17 @@ def _audit(subject: Subject, arguments: argparse.Namespace) -> None:
 def _transfers(
     subjects: list[Subject], known: dict[str, Any], out: Path, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """For each data set: what fools each model, tried on all of them."""
+    """For each data set all of whose models are here: what fools each, tried on all of them."""
     from mmc_viz.attacks import mim
+    from mmc_viz.checkpoints import load_card, shipped_models
     from mmc_viz.results import PROTOCOL
 
+    shipped = [load_card(name).dataset["name"] for name in shipped_models()]
     found = {}
     for dataset in dict.fromkeys(subject.data.name for subject in subjects):
         group = [subject for subject in subjects if subject.data.name == dataset]
+        if len(group) < shipped.count(dataset):
+            continue
         eps = PROTOCOL[dataset].middle
         settings = {
             "weights": {subject.name: subject.weights_sha256 for subject in group},

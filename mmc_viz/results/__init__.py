@@ -11,6 +11,7 @@ from mmc_viz.results.markdown import budget as budget
 from mmc_viz.results.markdown import markdown as markdown
 from mmc_viz.results.protocol import PROTOCOL as PROTOCOL
 from mmc_viz.results.protocol import Protocol as Protocol
+from mmc_viz.results.protocol import indices as indices
 from mmc_viz.results.protocol import test_images as test_images
 from mmc_viz.results.published import PUBLISHED as PUBLISHED
 from mmc_viz.results.published import Published as Published

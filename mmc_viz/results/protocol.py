@@ -68,16 +68,15 @@ def test_images(
     """
     if name not in PROTOCOL:
         raise ValueError(f"`name` must be one of {', '.join(PROTOCOL)}; got {name!r}.")
-    if name == "fashion_mnist" and limit <= 1000:
+    if name == "fashion_mnist" and limit <= IMAGES:
         return load_fashion_sample().first(limit)
     return load_dataset(name, "test", limit, root)
 
 
-def indices(data: Dataset) -> str:
-    """Say which images of the official test split these are."""
-    last = len(data) - 1
-    if data.name == "fashion_mnist":
-        return f"the first {len(data)} of `test_indices` in data/samples/fashion_mnist_test.npz"
-    if data.name == "digits":
-        return f"the first {len(data)} of `test` in data/samples/digits_split.json"
-    return f"0 to {last} of the official test split"
+def indices(name: str, count: int) -> str:
+    """Say which images of the official test split the first `count` of `test_images` are."""
+    if name == "fashion_mnist" and count <= IMAGES:
+        return f"the first {count:,} of `test_indices` in data/samples/fashion_mnist_test.npz"
+    if name == "digits":
+        return f"the first {count:,} of `test` in data/samples/digits_split.json"
+    return f"0 to {count - 1:,} of the official test split"

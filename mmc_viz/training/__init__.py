@@ -1,4 +1,4 @@
-"""Training: the configuration of a run, augmentation, the loop, and what is kept of it."""
+"""Training: the configuration of a run, recipes, augmentation, the loop, and what is kept of it."""
 
 from mmc_viz.training.config import TrainConfig as TrainConfig
 from mmc_viz.training.loop import TrainingRun as TrainingRun
