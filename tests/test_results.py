@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mmc_viz.audit import AuditReport
 from mmc_viz.checkpoints import cards, load_card, load_model, shipped_models
 from mmc_viz.commands import results as command
 from mmc_viz.commands.measures import measures_of
@@ -230,6 +231,16 @@ def few_measures(monkeypatch):
     monkeypatch.setattr(command, "measures_of", few)
 
 
+@pytest.fixture
+def no_audit(monkeypatch):
+    """An audit that asks nothing: what it finds is not what these tests are about."""
+
+    def nothing(model, images, labels, *, eps, **more):
+        return AuditReport(1.0, "nobody's", [], {}, 1.0, eps, "linf", len(images))
+
+    monkeypatch.setattr("mmc_viz.audit.audit", nothing)
+
+
 def call(run, shipped, *more):
     places = ["--out", shipped / "results.json", "--readme", shipped / "README.md"]
     return run("results", "--limit", 12, "--costly", 4, "--quiet", *places, *more)
@@ -255,7 +266,7 @@ def test_one_command_measures_and_writes_cards_json_and_readme(run, shipped, few
     assert not list(shipped.glob("*.partial"))
 
 
-def test_going_on_measures_nothing_twice(run, shipped, few_measures, monkeypatch):
+def test_going_on_measures_nothing_twice(run, shipped, few_measures, no_audit, monkeypatch):
     assert call(run, shipped)[0] == 0
     before = {name: load_card(name) for name in shipped_models()}
 
@@ -268,7 +279,9 @@ def test_going_on_measures_nothing_twice(run, shipped, few_measures, monkeypatch
     assert {name: load_card(name) for name in shipped_models()} == before
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(run, shipped, few_measures, monkeypatch):
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    run, shipped, few_measures, no_audit, monkeypatch
+):
     assert call(run, shipped)[0] == 0
     whole = {name: load_card(name).measured for name in shipped_models()}
     for name in shipped_models():
@@ -295,7 +308,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(run, shipped, few_measures,
         assert settled(load_card(name).measured) == settled(whole[name])
 
 
-def test_models_whose_images_are_absent_are_skipped_by_name(run, shipped, few_measures):
+def test_models_whose_images_are_absent_are_skipped_by_name(run, shipped, few_measures, no_audit):
     path = shipped / "models" / "digits-sce" / "card.json"
     card = load_card("digits-sce")
     path.write_text(cards.card_text(replace(card, dataset=card.dataset | {"name": "cifar10"})))
