@@ -1,6 +1,8 @@
+import argparse
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -221,6 +223,21 @@ def test_the_command_trains_measures_and_goes_on(run, tmp_path, monkeypatch):
     monkeypatch.setattr("mmc_viz.ablations.measure", forbidden)
     assert run(*words, "--resume")[0] == 0
     assert load_result(tmp_path / "r.json") == result
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "x", "shipped"),
+    [
+        ("radius", "MMC", "10", "fashion-mmc"),
+        ("centers", "optimal centers", "seed 0", "fashion-mmc"),
+        ("size", "SCE", "100 %", "fashion-sce"),
+        ("form", "plain training", "r^2 / 2", "fashion-mmc"),
+    ],
+)
+def test_a_shipped_model_of_the_same_configuration_is_not_trained_again(name, group, x, shipped):
+    variant = next(v for v in ABLATIONS[name].variants if (v.group, v.x) == (group, x))
+    # Neither arguments nor a device are needed where nothing is to be trained.
+    assert ablate._model(variant, Path("nowhere"), argparse.Namespace(), None) == shipped
 
 
 def test_the_race_is_run_and_drawn_by_the_same_command(run, tmp_path, monkeypatch, few):

@@ -182,7 +182,7 @@ def test_recipes_for_a_cpu():
         "batch_size": 64,
     }
     attacked = recipe("cifar100-resnet8-sce-at-cpu")
-    assert attacked == replace(config, adversarial="pgd", eps=8 / 255, epochs=10, attack_steps=2)
+    assert attacked == replace(config, adversarial="pgd", eps=8 / 255, epochs=8, attack_steps=2)
 
 
 # --- the grammar --------------------------------------------------------------------------------

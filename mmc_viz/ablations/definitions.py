@@ -100,14 +100,14 @@ def _centers() -> Ablation:
 
 def _depth() -> Ablation:
     variants = [
-        Variant(group, f"ResNet-{depth}", _fast(head, network=f"resnet{depth}", epochs=6))
+        Variant(group, f"ResNet-{depth}", _fast(head, network=f"resnet{depth}", epochs=4))
         for group, head in _PAIR.items()
         for depth in (8, 20, 32)
     ]
     return Ablation(
         "depth",
         "Does MMC make better use of depth than SCE?",
-        "network, 6 epochs",
+        "network, 4 epochs",
         variants,
         dict.fromkeys(_PAIR, _EPS),
     )
@@ -117,7 +117,11 @@ def _size() -> Ablation:
     # Fewer images are seen more often: few steps would be a second thing that changes.
     epochs = {1: 200, 5: 80, 20: 40, 100: 20}
     variants = [
-        Variant(group, f"{share} %", _fast(head, limit=600 * share, epochs=count))
+        Variant(
+            group,
+            f"{share} %",
+            _fast(head, limit=600 * share if share < 100 else None, epochs=count),
+        )
         for group, head in _PAIR.items()
         for share, count in epochs.items()
     ]
@@ -136,7 +140,7 @@ def _form() -> Ablation:
         "Huber, knee 5": {"head": "mmc_huber", "head_options": {"knee": 5.0}},
         "r^2 / 2": {"head": "mmc"},
     }
-    hardened = {"adversarial": "pgd", "eps": _TRAINED_EPS, "attack_steps": 2, "epochs": 10}
+    hardened = {"adversarial": "pgd", "eps": _TRAINED_EPS, "attack_steps": 2, "epochs": 8}
     groups = {"plain training": {}, "adversarial training": hardened}
     variants = [
         Variant(group, x, replace(_fast("mmc"), **(training | form)))

@@ -3,8 +3,9 @@
 radius: centers nearer and farther; centers: optimal against random; depth: SCE and MMC in deeper
 networks; size: SCE and MMC on fewer images; form: the squared distance against the plain one, with
 and without adversarial training; convergence: SCE and MMC trained in turns, epoch by epoch. The
-models stay in --out; with --resume those that are there are not trained again. The result goes to
-data/ablations/NAME.json, and with --figure to a picture or page.
+models stay in --out; with --resume those that are there are not trained again. A shipped model that
+was trained in the same way is taken as it is. The result goes to data/ablations/NAME.json, and with
+--figure to a picture or page.
 """
 
 import argparse
@@ -110,11 +111,11 @@ def _compare(arguments: argparse.Namespace, path: Path, device: Any) -> Callable
     known = _read(path) if arguments.resume else {}
     outcomes = []
     for variant in ablation.variants:
-        folder = arguments.out / ablation.name / variant.name
-        _train(variant, folder, arguments, device)
+        place = arguments.out / ablation.name / variant.name
+        model = _model(variant, place, arguments, device)
         if arguments.train_only:
             continue
-        card = load_card(folder)
+        card = load_card(model)
         before = known.get((variant.group, variant.x))
         if before and (before.weights_sha256, before.images) == (
             card.weights_sha256,
@@ -124,7 +125,7 @@ def _compare(arguments: argparse.Namespace, path: Path, device: Any) -> Callable
             continue
         data = test_images(variant.config.dataset, arguments.limit, arguments.data_root)
         found = measure(
-            load_model(folder, device=device),
+            load_model(model, device=device),
             data.inputs(device),
             data.labels.to(device),
             eps=ablation.eps[variant.group],
@@ -151,24 +152,33 @@ def _compare(arguments: argparse.Namespace, path: Path, device: Any) -> Callable
     return lambda: figures.ablation(result)
 
 
-def _train(variant: Any, folder: Path, arguments: argparse.Namespace, device: Any) -> None:
-    """Train one model unless it is there."""
-    from mmc_viz.checkpoints import CARD, load_card
+def _model(variant: Any, folder: Path, arguments: argparse.Namespace, device: Any) -> Path | str:
+    """Give a model of this configuration: shipped, trained before, or trained now."""
+    from mmc_viz.checkpoints import CARD, shipped_models
     from mmc_viz.commands.train import train_and_save
     from mmc_viz.datasets import load_dataset
 
     config = variant.config.resolved()
-    if (
-        arguments.resume
-        and (folder / CARD).is_file()
-        and load_card(folder).config == config.to_json()
-    ):
-        return
+    for name in shipped_models():
+        if _configuration(name) == config:
+            return name
+    if arguments.resume and (folder / CARD).is_file() and _configuration(folder) == config:
+        return folder
     sets = [
         load_dataset(config.dataset, split, root=arguments.data_root) for split in ("train", "test")
     ]
     command = f"mmc-viz ablate {arguments.ablation}"
     train_and_save(config, *sets, folder, device, command=command, progress=not arguments.quiet)
+    return folder
+
+
+def _configuration(model: Path | str) -> Any:
+    """Read from a card how a model was trained; older cards leave out what was the default."""
+    from mmc_viz.checkpoints import load_card
+    from mmc_viz.training import TrainConfig
+
+    values = load_card(model).config
+    return TrainConfig(**values | {"milestones": tuple(values["milestones"])}).resolved()
 
 
 def _read(path: Path) -> dict[tuple[str, str], Any]:

@@ -152,5 +152,5 @@ def _fast_adversary(config: TrainConfig) -> TrainConfig:
 
 
 def _cpu_adversary(config: TrainConfig) -> TrainConfig:
-    """Two steps, and ten epochs."""
-    return replace(config, epochs=10, attack_steps=2)
+    """Two steps, and eight epochs."""
+    return replace(config, epochs=8, attack_steps=2)
