@@ -143,6 +143,11 @@ def test_the_last_measurement_of_the_same_kind_counts(card):
     assert summary("x", again).at_budget(0.1).worst == 0.01
 
 
+def test_a_look_at_a_few_images_does_not_take_the_place_of_a_number(card):
+    glance = entry("worst_case", 0.99, 0.1) | {"images": 10}
+    assert summary("x", replace(card, measured=[*card.measured, glance])).at[1].worst == 0.15
+
+
 def test_a_budget_of_255ths_is_found_in_spite_of_rounding(card):
     third = replace(card, measured=[entry("pgd", 0.3, float(f"{8 / 255:.12g}"))])
     assert find(third, {"attack": "pgd", "eps": 8 / 255})["accuracy"] == 0.3
@@ -322,9 +327,9 @@ def test_a_name_that_is_not_shipped_is_refused(run, shipped):
     assert status == 2 and "`--models` must be among the shipped (digits-mmc, digits-sce)" in err
 
 
-def test_a_readme_without_a_place_for_the_table_is_refused(run, shipped, few_measures):
+def test_a_readme_without_a_place_for_the_table_is_refused_before_the_work(run, shipped):
     (shipped / "README.md").write_text("no place")
-    status, _, err = call(run, shipped, "--collect")
+    status, _, err = call(run, shipped)
     assert status == 2 and "has no place for the table" in err
     assert (shipped / "README.md").read_text() == "no place"
 

@@ -11,6 +11,7 @@ Transfer is measured between all models of a data set, so it waits for a run wit
 import argparse
 import json
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"`--models` must be among the shipped ({', '.join(shipped_models())}); got "
             f"{unknown[0]!r}."
         )
+    _place(readme)
     known = _read(out)
     try:
         if not arguments.collect:
@@ -226,8 +228,6 @@ def _is_known(subject: Subject, measure: Measure, seed: int) -> bool:
 
 def _audit(subject: Subject, arguments: argparse.Namespace) -> None:
     """Ask whether the usual claim holds, at the budget that the model was trained for if any."""
-    import time
-
     from mmc_viz.audit import audit
     from mmc_viz.checkpoints import load_card, record_measurement
     from mmc_viz.results import find, summary
@@ -321,11 +321,17 @@ def _read(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _rewrite(readme: Path, values: dict[str, Any]) -> None:
-    """Put the table between its marks, and leave the rest as it is."""
+def _place(readme: Path) -> tuple[str, str]:
+    """Give what stands before the table and after it."""
     text = readme.read_text(encoding="utf-8") if readme.exists() else f"{BEGIN}\n{END}\n"
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"The file {readme} has no place for the table: {BEGIN} ... {END}.")
+    return before, after
+
+
+def _rewrite(readme: Path, values: dict[str, Any]) -> None:
+    """Put the table in its place, and leave the rest as it is."""
+    before, after = _place(readme)
     readme.write_text(f"{before}{BEGIN}\n\n{text_of(values)}\n\n{END}{after}", encoding="utf-8")

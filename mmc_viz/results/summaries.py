@@ -125,11 +125,17 @@ class Spread:
 
 
 def find(card: Card, wanted: dict[str, Any]) -> dict[str, Any] | None:
-    """Give the last measurement in a card that has all these settings."""
-    for entry in reversed(card.measured):
-        if all(key in entry and _same(entry[key], value) for key, value in wanted.items()):
-            return entry
-    return None
+    """Give the measurement in a card that has all these settings.
+
+    Of several it is the one on most images, so that a quick look at a few, recorded later, does not
+    take the place of a number; among equals the last.
+    """
+    found = [
+        entry
+        for entry in card.measured
+        if all(key in entry and _same(entry[key], value) for key, value in wanted.items())
+    ]
+    return max(reversed(found), key=lambda entry: entry.get("images", 0), default=None)
 
 
 def summary(name: str, card: Card) -> Summary:
