@@ -133,7 +133,7 @@ def test_each_model_stands_at_its_numbers(models, theme):
     claims = [
         (x, low, high)
         for trace in figure.data
-        if trace.mode == "lines"
+        if trace.mode == "lines+markers"
         for x, low, high in zip(trace.x[::3], trace.y[::3], trace.y[1::3], strict=True)
     ]
     assert sorted(claims) == sorted(

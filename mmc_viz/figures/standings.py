@@ -25,8 +25,8 @@ def standings(
 ) -> go.Figure:
     """Draw each model at its clean accuracy and at what the worst case leaves of it.
 
-    A thin line goes up from each model to what cross-entropy PGD leaves: the longer it is, the more
-    the usual attack flatters the model. Colours and symbols are data sets; a ring is a model that
+    A line goes up from each model to a dash at what cross-entropy PGD leaves: the longer it is, the
+    more the usual attack flatters the model. Colours and symbols are data sets; a ring is a model that
     was trained adversarially.
 
     Parameters
@@ -66,7 +66,7 @@ def standings(
             group = [(one, at) for one, at in here if (one.adversarial is not None) == adversarial]
             if group:
                 figure.add_trace(_models(group, dataset, place, adversarial, colour, budgets))
-    figure.update_xaxes(style.axis(colours, "clean accuracy", tickformat=".0%"))
+    figure.update_xaxes(style.axis(colours, "clean accuracy", tickformat=".3~%"))
     figure.update_yaxes(
         style.axis(colours, "still right under attack", range=[-0.03, 1.03], tickformat=".0%")
     )
@@ -75,8 +75,8 @@ def standings(
         style.layout(
             colours,
             title=title or "What holds, and what only looked as if it did",
-            subtitle=f"Markers: the worst case within linf ({said}). Lines reach up to what "
-            "PGD-50 on cross-entropy leaves.",
+            subtitle=f"Markers: the worst case within linf ({said}); dashes: what PGD-50 on "
+            "cross-entropy leaves.",
             height=520,
         )
     )
@@ -94,8 +94,14 @@ def _claims(here: list, colour: str) -> go.Scatter:
     return go.Scatter(
         x=x,
         y=y,
-        mode="lines",
-        line={"color": style.faint(colour, 0.5), "width": 1.5},
+        mode="lines+markers",
+        line={"color": style.faint(colour, 0.6), "width": 2},
+        # A dash at the upper end alone: below, the model's own marker stands.
+        marker={
+            "symbol": "line-ew",
+            "size": [0, 12, 0] * (len(x) // 3),
+            "line": {"width": 2.5, "color": colour},
+        },
         hoverinfo="skip",
         showlegend=False,
     )
