@@ -7,6 +7,7 @@ import pytest
 
 from mmc_viz.__main__ import COMMANDS
 from mmc_viz.checkpoints import load_card, shipped_models
+from mmc_viz.results import find
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -48,3 +49,18 @@ def test_the_table_at_the_top_says_what_the_cards_hold(name):
     shares += [measured[o]["accuracy"] for o in ("cross_entropy", "distance", "margin")]
     cells = " | ".join(f"{100 * share:.1f} %" for share in shares)
     assert f"| `{name}` | {cells} |" in README
+
+
+def test_what_is_said_of_cifar10_is_what_the_cards_hold():
+    text = " ".join(README.split())
+    clean = []
+    for name in ("cifar10-sce", "cifar10-mmc"):
+        left = []
+        for objective in ("cross_entropy", "margin"):
+            wanted = {"attack": "pgd", "steps": 40, "objective": objective, "eps": 8 / 255}
+            measured = find(load_card(name), wanted)
+            assert measured["images"] == 1000
+            left.append(f"{100 * measured['accuracy']:.1f} %")
+        clean.append(f"{100 * measured['clean_accuracy']:.1f} %")
+        assert re.search(rf"`{name}` {left[0]}( on cross-entropy)? and {left[1]}", text)
+    assert f"ResNet-20, {clean[0]} and {clean[1]} clean" in text
