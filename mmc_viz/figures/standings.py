@@ -26,8 +26,8 @@ def standings(
     """Draw each model at its clean accuracy and at what the worst case leaves of it.
 
     A line goes up from each model to a dash at what cross-entropy PGD leaves: the longer it is, the
-    more the usual attack flatters the model. Colours and symbols are data sets; a ring is a model that
-    was trained adversarially.
+    more the usual attack flatters the model. Colours and symbols are data sets; a ring is a model
+    that was trained adversarially.
 
     Parameters
     ----------
