@@ -219,6 +219,13 @@ def test_the_command_trains_measures_and_goes_on(run, tmp_path, monkeypatch):
     def forbidden(*arguments, **more):
         raise AssertionError("done again")
 
+    # What is known behind a gap stays, and the gap is filled.
+    replace(result, outcomes=result.outcomes[1:]).to_json(tmp_path / "r.json")
+    assert run(*words, "--resume")[0] == 0
+    again = load_result(tmp_path / "r.json")
+    assert [one.x for one in again.outcomes] == ["1", "10"]
+    assert again.outcomes[1] == result.outcomes[1]
+    assert again == result
     monkeypatch.setattr("mmc_viz.commands.train.train_and_save", forbidden)
     monkeypatch.setattr("mmc_viz.ablations.measure", forbidden)
     assert run(*words, "--resume")[0] == 0

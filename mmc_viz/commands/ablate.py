@@ -108,6 +108,9 @@ def _compare(arguments: argparse.Namespace, path: Path, device: Any) -> Callable
     from mmc_viz.results import test_images
 
     ablation = ABLATIONS[arguments.ablation]
+    # All variants have the same images.
+    dataset = ablation.variants[0].config.dataset
+    data = test_images(dataset, arguments.limit, arguments.data_root)
     known = _read(path) if arguments.resume else {}
     outcomes = []
     for variant in ablation.variants:
@@ -116,22 +119,18 @@ def _compare(arguments: argparse.Namespace, path: Path, device: Any) -> Callable
         if arguments.train_only:
             continue
         card = load_card(model)
-        before = known.get((variant.group, variant.x))
-        if before and (before.weights_sha256, before.images) == (
+        outcome = known.get((variant.group, variant.x))
+        if outcome is None or (outcome.weights_sha256, outcome.images) != (
             card.weights_sha256,
-            arguments.limit,
+            len(data),
         ):
-            outcomes.append(before)
-            continue
-        data = test_images(variant.config.dataset, arguments.limit, arguments.data_root)
-        found = measure(
-            load_model(model, device=device),
-            data.inputs(device),
-            data.labels.to(device),
-            eps=ablation.eps[variant.group],
-        )
-        outcomes.append(
-            Outcome(
+            found = measure(
+                load_model(model, device=device),
+                data.inputs(device),
+                data.labels.to(device),
+                eps=ablation.eps[variant.group],
+            )
+            outcome = Outcome(
                 group=variant.group,
                 x=variant.x,
                 test_accuracy=card.history[-1]["accuracy"],
@@ -140,7 +139,7 @@ def _compare(arguments: argparse.Namespace, path: Path, device: Any) -> Callable
                 weights_sha256=card.weights_sha256,
                 **found,
             )
-        )
+        outcomes.append(outcome)
         result = AblationResult(
             ablation.name, ablation.question, ablation.axis, data.source, outcomes
         )
