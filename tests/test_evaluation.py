@@ -353,6 +353,7 @@ def test_worst_cases_of_a_linear_model_are_exact_at_every_budget(linear, norm):
         assert result.broken_by[:4] == ["clean"] * 4
         broken = torch.tensor([name is not None for name in result.broken_by])
         assert torch.equal(broken, ~result.robust)
+        assert result.rows()[-1]["left"] == result.robust.sum()
     for smaller, larger in itertools.pairwise(results):
         assert not (larger.robust & ~smaller.robust).any()
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmc_viz import tables
 from mmc_viz.attacks import pgd
-from mmc_viz.evaluation import robustness_curve, worst_case
+from mmc_viz.evaluation import accuracy, robustness_curve, worst_case
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,11 @@ def measure(
         `clean`, `usual`, `worst`, `low`, `high`, `eps`, `images` and `budget`.
     """
     attack = partial(pgd, objective="cross_entropy", steps=50)
-    curve = robustness_curve(model, images, labels, [0.0, eps], {"usual": attack})
+    curve = robustness_curve(model, images, labels, [eps], {"usual": attack})
     worst = worst_case(model, images, labels, eps=eps, budget=budget, seed=seed)
-    clean, usual = curve.accuracy[0].tolist()
     return {
-        "clean": clean,
-        "usual": usual,
+        "clean": accuracy(model, images, labels),
+        "usual": curve.accuracy.item(),
         "worst": worst.accuracy,
         "low": worst.low,
         "high": worst.high,

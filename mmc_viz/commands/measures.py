@@ -1,7 +1,7 @@
 """What `mmc-viz results` measures of one model: a list of methods, each with its images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -94,8 +94,7 @@ def measures_of(dataset: str, *, images: int, costly: int) -> list[Measure]:
                 found.append(_one(_with_steps(TARGETED, aimed, eps), images))
     found.append(_one(method_of("cw", partial(cw, search_steps=5, steps=100), protocol.l2), images))
     middle = {"eps": protocol.middle}
-    for name, options in (("gaussian_noise", {}), ("rotation", {})):
-        found.append(_one(choose(name, options)[0], images))
+    found += [_one(choose(name, {})[0], images) for name in ("gaussian_noise", "rotation")]
     for name, options in (("square", middle | {"queries": 1000}), ("spsa", middle)):
         found.append(_one(choose(name, options)[0], costly))
     worst = [worst_case_of({"eps": eps}) for eps in protocol.epsilons]
@@ -110,6 +109,4 @@ def _with_steps(name: str, attack: partial, eps: float) -> Method:
     """Write down the number of steps, which the frame of a targeted attack passes on unseen."""
     method = method_of(name, attack, eps)
     steps = {"steps": attack.keywords["steps"], "targets": "random"}
-    return Method(
-        name, method.kind, method.measures, method.settings | steps, method.judge, method.attack
-    )
+    return replace(method, settings=method.settings | steps)

@@ -97,7 +97,7 @@ def _falling(results: list[WorstCase]) -> list[WorstCase]:
     for result in results[1:]:
         before = kept[-1]
         broken_by = [
-            still or name for still, name in zip(before.broken_by, result.broken_by, strict=True)
+            name or still for name, still in zip(result.broken_by, before.broken_by, strict=True)
         ]
         kept.append(replace(result, robust=result.robust & before.robust, broken_by=broken_by))
     return kept

@@ -14,7 +14,7 @@ _QUANTITIES = (
 
 
 def ablation(result: AblationResult, *, title: str | None = None, theme: str = "both") -> go.Figure:
-    """Draw an ablation: one panel for each kind of number, one line for each group.
+    """Draw an ablation: for each group one line for each kind of number.
 
     The bars of the worst case are its 95 % interval.
 

@@ -5,15 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from mmc_viz.figures import style
-from mmc_viz.results import PROTOCOL, Summary, budget
-
-_DATA = {
-    "digits": "digits",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-}
+from mmc_viz.results import PROTOCOL, TITLES, Summary, budget
 
 
 def standings(
@@ -70,7 +62,7 @@ def standings(
     figure.update_yaxes(
         style.axis(colours, "still right under attack", range=[-0.03, 1.03], tickformat=".0%")
     )
-    said = ", ".join(f"{_DATA[d]} {budget(budgets[d])}" for d in datasets)
+    said = ", ".join(f"{TITLES[d]} {budget(budgets[d])}" for d in datasets)
     figure.update_layout(
         style.layout(
             colours,
@@ -128,7 +120,7 @@ def _models(
             "width": 3,
         },
         mode="markers",
-        name=_DATA[dataset] + (", adversarially trained" if adversarial else ""),
+        name=TITLES[dataset] + (", adversarially trained" if adversarial else ""),
         marker={
             "symbol": symbol + ("-open" if adversarial else ""),
             "size": 12,

@@ -10,6 +10,7 @@ The modules: `protocol` says what is measured and on which images, `published` w
 from mmc_viz.results.markdown import budget as budget
 from mmc_viz.results.markdown import markdown as markdown
 from mmc_viz.results.protocol import PROTOCOL as PROTOCOL
+from mmc_viz.results.protocol import TITLES as TITLES
 from mmc_viz.results.protocol import Protocol as Protocol
 from mmc_viz.results.protocol import indices as indices
 from mmc_viz.results.protocol import test_images as test_images

@@ -2,17 +2,10 @@
 
 from collections.abc import Sequence
 
-from mmc_viz.results.protocol import PROTOCOL
+from mmc_viz.results.protocol import PROTOCOL, TITLES
 from mmc_viz.results.published import Published
 from mmc_viz.results.summaries import AtBudget, Spread, Summary
 
-_TITLES = {
-    "digits": "Digits (8x8)",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-}
 _NONE = ""
 
 
@@ -36,7 +29,7 @@ def markdown(
         For each data set, how many images were attacked and which.
     """
     parts = []
-    for dataset, title in _TITLES.items():
+    for dataset, title in TITLES.items():
         rows = [one for one in summaries if one.dataset == dataset]
         if rows:
             parts += [f"#### {title}", images.get(dataset, ""), _attacked(dataset, rows)]

@@ -38,6 +38,14 @@ PROTOCOL: dict[str, Protocol] = {
     "cifar10": Protocol((8 / 255, 16 / 255), 8 / 255, 8 / 255, 0.5),
     "cifar100": Protocol((8 / 255, 16 / 255), 8 / 255, 8 / 255, 0.5),
 }
+#: How data sets are called in tables and figures.
+TITLES = {
+    "digits": "Digits",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+}
 #: How many test images, unless another number is asked for.
 IMAGES = 1000
 #: How many for what takes hundreds of queries an image, or asks all the questions of an audit.

@@ -73,7 +73,8 @@ def _parts(name: str) -> tuple[str, str, str, str, str]:
         for adversary in _ADVERSARIES
         for pace in _PACES
     }
-    _check(name, "ending", rest, [ending for ending in endings if ending]) if rest else None
+    if rest:
+        _check(name, "ending", rest, [ending for ending in endings if ending])
     adversary, pace = endings[rest]
     if pace == "cpu" and DATA[data] in _GRAY:
         raise ValueError(
