@@ -24,6 +24,7 @@ from mmc_viz.training import TrainConfig, recipe, recipes, train
 from mmc_viz.training import adversary as adversaries
 from mmc_viz.training.adversary import worst_in_ball
 from mmc_viz.training.loop import decay_groups
+from mmc_viz.training.precision import forward
 
 MODELS = Path(mmc_viz.__file__).parent.parent / "data" / "models"
 GRAY, COLOUR = ["mnist", "fashion"], ["cifar10", "cifar100"]
@@ -63,6 +64,7 @@ def test_the_authors_recipe_field_by_field(head, lr, decay):
         seed=0,
         adversarial="none",
         compiled=False,
+        bfloat16=None,
     )
     steps = 1000  # of 50 images, for 50,000
     for epoch, part in [(0, 1), (100, 1), (101, 0.1), (150, 0.1), (151, 0.01), (199, 0.01)]:
@@ -483,6 +485,53 @@ def test_left_to_us_the_step_is_two_and_a_half_budgets_over_all_steps(attacked):
         named = replace(config, attack_step_size=2.5 * 0.1 / steps)
         given = [worst_in_ball(model, images, labels, indices, c, 0) for c in (config, named)]
         assert torch.equal(*given)
+
+
+# --- bfloat16 -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("adversarial", ["none", "pgd"])
+def test_in_bfloat16_a_run_learns_what_it_learns_in_float32(adversarial, monkeypatch):
+    given = set()
+    convolve = nn.Conv2d.forward
+
+    def noting(module, images):
+        found = convolve(module, images)
+        if torch.is_grad_enabled():  # tests after each epoch are none of our business
+            given.add(found.dtype)
+        return found
+
+    sets = [load_dataset("digits", split) for split in ("train", "test")]
+    config = TrainConfig(
+        network="small_cnn", epochs=6, adversarial=adversarial, eps=0.02, attack_steps=1
+    )
+    runs = {}
+    for bfloat16 in (None, True):
+        given.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(nn.Conv2d, "forward", noting)
+            changed = replace(config, bfloat16=bfloat16)
+            runs[bfloat16] = train(changed, *sets, device="cpu", progress=False)
+        assert given == {torch.bfloat16 if bfloat16 else torch.float32}
+    states = [run.model.state_dict() for run in runs.values()]
+    assert all(value.dtype != torch.bfloat16 for value in states[1].values())
+    assert not torch.equal(states[0]["backbone.0.weight"], states[1]["backbone.0.weight"])
+    images, labels = sets[1].inputs(), sets[1].labels
+    for run in runs.values():
+        with torch.no_grad():
+            assert (run.model(images).argmax(dim=1) == labels).float().mean() > 0.95
+
+
+def test_bfloat16_rounds_features_and_nothing_else():
+    images = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    model = make_classifier("small_cnn", "mmc", in_channels=1, num_classes=10).eval()
+    exact = forward(model, TrainConfig())
+    assert exact == model.features  # nothing stands between
+    found = forward(model, TrainConfig(bfloat16=True))(images)
+    assert found.dtype == torch.float32
+    size = exact(images).abs().max()
+    # Eight bits of mantissa, rounded after each of a few layers.
+    assert 0 < (found - exact(images)).abs().max() < 0.03 * size
 
 
 # --- compiled -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from mmc_viz.devices import choose_device
 from mmc_viz.networks import make_classifier
 from mmc_viz.training import TrainConfig
 from mmc_viz.training.loop import decay_groups, train_step
+from mmc_viz.training.precision import forward
 
 NETWORK = "resnet32"
 BATCH, GPU_BATCH = 128, 512
@@ -47,11 +48,12 @@ def _step(head: str, batch: int, device: torch.device) -> Callable[[], None]:
     labels = torch.randint(10, (batch,), generator=generator).to(device)
     model = make_classifier(NETWORK, head, in_channels=3, num_classes=10).train()
     model = model.to(device, memory_format=torch.channels_last)
-    groups = decay_groups(model, TrainConfig(network=NETWORK, head=head))
+    config = TrainConfig(network=NETWORK, head=head)
+    features, groups = forward(model, config), decay_groups(model, config)
     optimizer = torch.optim.SGD(groups, lr=1e-6, momentum=0.9, nesterov=True)
 
     def step() -> None:
-        train_step(model, optimizer, images, labels)
+        train_step(model, optimizer, images, labels, features)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 

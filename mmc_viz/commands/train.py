@@ -68,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="prepare the network with torch.compile, which needs a C++ compiler",
     )
+    settings.add_argument(
+        "--bfloat16",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="run convolutions in bfloat16, for processors that know it; default: on CUDA",
+    )
     parser.add_argument("--out", type=Path, help="model folder (runs/DATASET-HEAD)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the card there too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

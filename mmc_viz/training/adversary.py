@@ -58,7 +58,7 @@ def worst_in_ball(
     epoch : int
         Counted from 0.
     features : callable, optional
-        Computes what `model.features` does, such as that function compiled. None: the model's own.
+        Computes what `model.features` does; see `forward`. None: the model's own.
     """
     features = features or model.features
     eps = config.eps
@@ -74,9 +74,7 @@ def worst_in_ball(
     with eval_mode(model):
         for _ in range(config.attack_steps):
             points.requires_grad_()
-            with torch.autocast(points.device.type, torch.bfloat16, enabled=points.is_cuda):
-                found = features(points)
-            value = sign * _climbed(model.head, found.float(), labels, config.attack_objective)
+            value = sign * _climbed(model.head, features(points), labels, config.attack_objective)
             (gradient,) = torch.autograd.grad(value.sum(), points)
             points = (points.detach() + step_size * gradient.sign()).clamp(low, high)
     return points

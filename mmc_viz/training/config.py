@@ -58,6 +58,7 @@ class TrainConfig:
     attack_objective: str = "loss"  # climbed: the head's own `loss`, or a name from `objectives`
     attack_targets: str = "none"  # `random`: descend towards a class drawn for each image instead
     compiled: bool = False  # whether torch.compile prepares the network; it needs a C++ compiler
+    bfloat16: bool | None = None  # whether convolutions run in bfloat16; None: on CUDA
 
     def __post_init__(self):
         _check_choice("network", self.network, NETWORKS)

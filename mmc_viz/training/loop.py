@@ -22,6 +22,7 @@ from mmc_viz.networks import Classifier, make_classifier, outputs
 from mmc_viz.training.adversary import worst_in_ball
 from mmc_viz.training.augmentation import augment
 from mmc_viz.training.config import TrainConfig
+from mmc_viz.training.precision import forward
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,7 @@ def train(
     train_set, test_set : Dataset
         Images to learn from, and to measure the history on.
     device : str or torch.device
-        Where to compute; `auto` picks CUDA, then MPS, then CPU. On CUDA, convolutions run in
-        bfloat16 and the loss in float32.
+        Where to compute; `auto` picks CUDA, then MPS, then CPU.
     progress : bool
         Whether to show a bar with the time left.
     on_epoch : callable, optional
@@ -101,9 +101,7 @@ def train(
         std=std,
         seed=config.seed,
     ).to(device, memory_format=torch.channels_last)
-    # Compiled beside the model, not inside: copies, files and attacks see it as it is. And
-    # `model.backbone.compile()` would pass over the `nn.Sequential` and compile its blocks at most.
-    features = torch.compile(model.features) if config.compiled else model.features
+    features = forward(model, config)
     optimizer = torch.optim.SGD(
         decay_groups(model, config),
         lr=1.0,  # set anew at every step
@@ -149,11 +147,9 @@ def train_step(
 ) -> Float[Tensor, ""]:
     """Take one step of the optimizer on one batch and return the batch's mean loss.
 
-    `features` computes what `model.features` does, such as that function compiled.
+    `features` computes what `model.features` does; see `forward`.
     """
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
-        found = (features or model.features)(images)
-    loss = model.head(found.float(), labels).mean()
+    loss = model.head((features or model.features)(images), labels).mean()
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
