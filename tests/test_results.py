@@ -6,6 +6,7 @@ import torch
 
 from mmc_viz.audit import AuditReport
 from mmc_viz.checkpoints import cards, load_card, load_model, shipped_models
+from mmc_viz.commands import readme
 from mmc_viz.commands import results as command
 from mmc_viz.commands.measures import measures_of
 from mmc_viz.datasets import load_dataset
@@ -15,12 +16,14 @@ from mmc_viz.results import (
     PROTOCOL,
     PUBLISHED,
     budget,
+    collect,
     find,
     indices,
     markdown,
     spreads,
     summary,
     test_images,
+    text_of,
 )
 from mmc_viz.training.recipes import BUDGETS
 
@@ -221,7 +224,7 @@ def shipped(tmp_path, monkeypatch):
         bare = replace(load_card(name), measured=load_card(name).measured[:1])
         (folder / "card.json").write_text(cards.card_text(bare))
     monkeypatch.setattr(cards, "MODELS_DIR", tmp_path / "models")
-    (tmp_path / "README.md").write_text(f"before\n{command.BEGIN}\nold\n{command.END}\nafter\n")
+    (tmp_path / "README.md").write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
     return tmp_path
 
 
@@ -262,7 +265,7 @@ def test_one_command_measures_and_writes_cards_json_and_readme(run, shipped, few
         assert [e["attack"] for e in card.measured] == ["none", "pgd", "pgd_targeted", "audit"]
         assert model["weights_sha256"] == card.weights_sha256
     text = (shipped / "README.md").read_text()
-    assert text.startswith(f"before\n{command.BEGIN}") and text.endswith(f"{command.END}\nafter\n")
+    assert text.startswith(f"before\n{readme.BEGIN}") and text.endswith(f"{readme.END}\nafter\n")
     assert "old" not in text and "`digits-sce`" in text
     assert values["images"]["digits"]["count"] == 12
     assert "12 images: the first 12 of `test` in data/samples" in text
@@ -340,14 +343,14 @@ def test_a_readme_without_a_place_for_the_table_is_refused_before_the_work(run, 
 def test_the_stored_results_are_those_of_the_cards():
     values = stored()
     assert list(values["models"]) == shipped_models()
-    again = command.collect(values)
+    again = collect(values["transfer"])
     assert json.loads(json.dumps(again)) == values
 
 
 def test_the_readme_holds_the_table_of_the_stored_results():
     text = README.read_text(encoding="utf-8")
-    table = text.partition(command.BEGIN)[2].partition(command.END)[0].strip()
-    assert table == command.text_of(stored())
+    table = text.partition(readme.BEGIN)[2].partition(readme.END)[0].strip()
+    assert table == text_of(stored())
 
 
 def test_the_list_of_models_shows_the_numbers_of_the_table_and_draws_them(run, tmp_path):

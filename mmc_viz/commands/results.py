@@ -26,9 +26,8 @@ from mmc_viz.commands.arguments import (
 from mmc_viz.commands.chunks import Job, Verdicts, judge_all, open_ledger
 from mmc_viz.commands.comparisons import cross
 from mmc_viz.commands.measures import Measure, measures_of
+from mmc_viz.commands.readme import check_place, rewrite
 from mmc_viz.commands.subjects import Subject
-
-BEGIN, END = "<!-- results: written by `mmc-viz results` -->", "<!-- end of results -->"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure model by model, then rebuild the table."""
     from mmc_viz.checkpoints import shipped_models
     from mmc_viz.locations import DATA_DIR
+    from mmc_viz.results import collect, text_of
 
     out = arguments.out or DATA_DIR / "results.json"
     readme = arguments.readme or DATA_DIR.parent / "README.md"
@@ -75,14 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
             f"`--models` must be among the shipped ({', '.join(shipped_models())}); got "
             f"{unknown[0]!r}."
         )
-    _place(readme)
-    known = _read(out)
+    check_place(readme)
+    transfer = _read(out).get("transfer", {})
     try:
         if not arguments.collect:
             subjects = _subjects(names, arguments)
             for subject in subjects:
                 _measure(subject, out, arguments)
-            known["transfer"] = _transfers(subjects, known.get("transfer", {}), out, arguments)
+            transfer = _transfers(subjects, transfer, out, arguments)
     except KeyboardInterrupt:
         print(
             "mmc-viz results: interrupted; what is measured is kept in the cards, and the same "
@@ -90,61 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 130
-    values = collect(known)
+    values = collect(transfer)
     write_json(out, values)
-    _rewrite(readme, values)
+    rewrite(readme, text_of(values))
     print(f"results of {len(values['models'])} models: {out}, and the table in {readme}")
     return 0
-
-
-def collect(known: dict[str, Any]) -> dict[str, Any]:
-    """Put together what the cards hold, what others report, and the `known` transfer matrices."""
-    from dataclasses import asdict
-
-    from mmc_viz.checkpoints import load_card, shipped_models
-    from mmc_viz.results import PUBLISHED, spreads, summary
-
-    cards = {name: load_card(name) for name in shipped_models()}
-    summaries = [summary(name, card) for name, card in cards.items()]
-    return {
-        "format": 1,
-        "images": _images(cards),
-        "models": {
-            one.name: asdict(one)
-            | {"weights_sha256": cards[one.name].weights_sha256, "command": cards[one.name].command}
-            | {"measured": cards[one.name].measured}
-            for one in summaries
-        },
-        "seeds": [asdict(one) for one in spreads(summaries)],
-        "transfer": known.get("transfer", {}),
-        "published": [one.to_json() for one in PUBLISHED],
-    }
-
-
-def _images(cards: dict[str, Any]) -> dict[str, Any]:
-    """Say for each data set how many images were attacked by PGD, and which."""
-    from mmc_viz.results import find, indices
-
-    found = {}
-    for card in cards.values():
-        entry = find(card, {"attack": "pgd_targeted"})
-        if entry is not None:
-            which = indices(entry["dataset"], entry["images"])
-            found[entry["dataset"]] = {"count": entry["images"], "indices": which}
-    return found
-
-
-def text_of(values: dict[str, Any]) -> str:
-    """Write the README's table."""
-    from mmc_viz.checkpoints import load_card
-    from mmc_viz.results import PUBLISHED, markdown, spreads, summary
-
-    summaries = [summary(name, load_card(name)) for name in values["models"]]
-    images = {
-        dataset: f"{one['count']:,} images: {one['indices']}."
-        for dataset, one in values["images"].items()
-    }
-    return markdown(summaries, spreads(summaries), PUBLISHED, images)
 
 
 def _subjects(names: list[str], arguments: argparse.Namespace) -> list[Subject]:
@@ -319,19 +269,3 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError:
         raise ValueError(f"The file {path} is damaged; delete it, and it is made anew.") from None
     return values if isinstance(values, dict) else {}
-
-
-def _place(readme: Path) -> tuple[str, str]:
-    """Give what stands before the table and after it."""
-    text = readme.read_text(encoding="utf-8") if readme.exists() else f"{BEGIN}\n{END}\n"
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"The file {readme} has no place for the table: {BEGIN} ... {END}.")
-    return before, after
-
-
-def _rewrite(readme: Path, values: dict[str, Any]) -> None:
-    """Put the table in its place, and leave the rest as it is."""
-    before, after = _place(readme)
-    readme.write_text(f"{before}{BEGIN}\n\n{text_of(values)}\n\n{END}{after}", encoding="utf-8")
