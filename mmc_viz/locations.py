@@ -1,10 +1,10 @@
 """Where things lie on disk: shipped files, the data sets a user has, and what is kept for speed.
 
 `data/` stands beside the package in the repository. It holds what is shipped (`samples/`,
-`models/`), and downloads go there too unless another folder is named. Another folder is named by
-the argument `root`, or for a whole session by the environment variable `MMC_VIZ_DATA`; the
-argument wins. What is shipped never moves. Results that can be computed again are kept in a cache
-folder of the user, or in that named by `MMC_VIZ_CACHE`.
+`models/`, `ablations/`), and downloads go there too unless another folder is named, by the argument
+`root` or for a whole session by the environment variable `MMC_VIZ_DATA`; the argument wins. What is
+shipped never moves. Results that can be computed again are kept in a cache folder of the user, or
+in that named by `MMC_VIZ_CACHE`.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 SAMPLES_DIR = DATA_DIR / "samples"
 MODELS_DIR = DATA_DIR / "models"
+ABLATIONS_DIR = DATA_DIR / "ablations"
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:

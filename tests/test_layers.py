@@ -40,8 +40,8 @@ COMPUTE = {
     "embeddings": {"centers", "locations", "networks", "paths", "tables"},
     "collapse": {"centers", "heads", "networks", "tables", "training"},
     # what came out, model by model
-    "results": {"checkpoints", "collapse", "datasets"},
-    "ablations": {"attacks", "datasets", "evaluation", "tables", "training"},
+    "ablations": {"attacks", "datasets", "evaluation", "locations", "tables", "training"},
+    "results": {"ablations", "checkpoints", "collapse", "datasets"},
     # what is sent to a page
     "bundles": {"paths"},
 }

@@ -4,8 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mmc_viz.ablations import AblationResult, Outcome
 from mmc_viz.audit import AuditReport
 from mmc_viz.checkpoints import cards, load_card, load_model, shipped_models
+from mmc_viz.collapse import convergence
 from mmc_viz.commands import readme
 from mmc_viz.commands import results as command
 from mmc_viz.commands.measures import measures_of
@@ -15,6 +17,7 @@ from mmc_viz.locations import DATA_DIR
 from mmc_viz.results import (
     PROTOCOL,
     PUBLISHED,
+    ablated,
     budget,
     collect,
     find,
@@ -208,6 +211,40 @@ def test_only_what_was_read_in_a_source_is_called_published():
     assert ("AutoAttack", 0.4348) in left and ("AutoAttack", 0.0) in left
     assert not {0.36, 0.248, 0.487, 0.266, 0.563} & {accuracy for _, accuracy in left}
     assert all(one.source and 0 <= one.accuracy <= one.clean <= 1 for one in PUBLISHED)
+
+
+def test_an_ablation_is_a_table_with_a_line_a_group_and_a_column_a_place():
+    def outcome(group, x, usual, worst, eps=0.03):
+        left = {"clean": 0.95, "usual": usual, "worst": worst, "low": 0.0, "high": 1.0, "eps": eps}
+        return Outcome(
+            group, x, test_accuracy=0.9, **left, images=500, budget="quick", epochs=1, seconds=1.0,
+            weights_sha256="0",
+        )  # fmt: skip
+
+    outcomes = [outcome("SCE", "5 %", 0.25, 0.0), outcome("MMC", "5 %", 0.5, 0.125, eps=8 / 255)]
+    outcomes.append(outcome("MMC", "100 %", 0.75, 0.002))  # the run stopped before SCE's second
+    result = AblationResult("size", "Why?", "images", "the sample", outcomes)
+    histories = {
+        "SCE": [{"epoch": 1, "accuracy": 0.5, "seconds": 2.0, "loss": 1.0}],
+        "MMC": [
+            {"epoch": 1, "accuracy": 0.5, "seconds": 3.0, "loss": 9.0},
+            {"epoch": 2, "accuracy": 0.8, "seconds": 4.0, "loss": 5.0},
+        ],
+    }
+    text = ablated([result], convergence(histories))
+    assert "**Why?** 500 images, `mmc-viz ablate size`." in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert lines == [
+        "| images | 5 % | 100 % |",
+        "| --- | --- | --- |",
+        "| SCE, eps 0.03 | 90.0: 25.0 / **0.0** |  |",
+        "| MMC, eps 8/255 | 90.0: 50.0 / **12.5** | 90.0: 75.0 / **0.2** |",
+        "| model | final accuracy | epochs to 90 % of it | seconds to it | seconds in all |",
+        "| --- | --- | --- | --- | --- |",
+        "| SCE | 50.00 | 1 | 2.0 | 2.0 |",
+        "| MMC | 80.00 | 2 | 7.0 | 7.0 |",
+    ]
+    assert "**" not in ablated([], None)
 
 
 # --- the command --------------------------------------------------------------------------------

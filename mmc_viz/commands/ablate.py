@@ -4,8 +4,8 @@ radius: centers nearer and farther; centers: optimal against random; depth: SCE 
 networks; size: SCE and MMC on fewer images; form: the squared distance against the plain one, with
 and without adversarial training; convergence: SCE and MMC trained in turns, epoch by epoch. The
 models stay in --out; with --resume those that are there are not trained again. A shipped model that
-was trained in the same way is taken as it is. The result goes to data/ablations/NAME.json, and with
---figure to a picture or page.
+was trained in the same way is taken as it is. The result goes to data/ablations/NAME.json, from
+where `mmc-viz results --collect` takes it into the README, and with --figure to a picture or page.
 """
 
 import argparse
@@ -48,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, measure, print a table, and write the result."""
+    from mmc_viz.ablations import path_of
     from mmc_viz.devices import choose_device
-    from mmc_viz.locations import DATA_DIR
 
-    path = arguments.json or DATA_DIR / "ablations" / f"{arguments.ablation}.json"
+    path = arguments.json or path_of(arguments.ablation)
     path.parent.mkdir(parents=True, exist_ok=True)
     check_output(path)
     check_output(arguments.figure)

@@ -1,19 +1,14 @@
 """Figures of what was measured before: the shipped models side by side, and the ablations."""
 
-import json
 from collections.abc import Callable
 
 from mmc_viz import figures
-from mmc_viz.ablations import ABLATIONS, load_result
+from mmc_viz.ablations import AblationResult, shipped_race, shipped_results
 from mmc_viz.checkpoints import load_card, shipped_models
 from mmc_viz.collapse import convergence
 from mmc_viz.figures import Exhibit
 from mmc_viz.gallery.scene import Scene
-from mmc_viz.locations import DATA_DIR
 from mmc_viz.results import summary
-
-FOLDER = DATA_DIR / "ablations"
-RACE = FOLDER / "convergence.json"
 
 
 def standings(scene: Scene, name: str) -> Exhibit:
@@ -23,12 +18,11 @@ def standings(scene: Scene, name: str) -> Exhibit:
     return Exhibit(name, lambda theme: figures.standings(found, theme=theme), note)
 
 
-def ablated(ablation: str) -> Callable[[Scene, str], Exhibit]:
+def ablated(found: AblationResult) -> Callable[[Scene, str], Exhibit]:
     """Show what an ablation found."""
 
     def make(scene: Scene, name: str) -> Exhibit:
-        found = load_result(FOLDER / f"{ablation}.json")
-        note = f"mmc-viz ablate {ablation}"
+        note = f"mmc-viz ablate {found.name}"
         return Exhibit(name, lambda theme: figures.ablation(found, theme=theme), note)
 
     return make
@@ -36,7 +30,7 @@ def ablated(ablation: str) -> Callable[[Scene, str], Exhibit]:
 
 def raced(scene: Scene, name: str) -> Exhibit:
     """Show SCE and MMC trained in turns."""
-    found = convergence(json.loads(RACE.read_text(encoding="utf-8"))["histories"])
+    found = convergence(shipped_race())
     note = "Fashion-MNIST, one epoch of each in turn; mmc-viz ablate convergence"
     return Exhibit(name, lambda theme: figures.convergence(found, theme=theme), note)
 
@@ -44,10 +38,6 @@ def raced(scene: Scene, name: str) -> Exhibit:
 #: What there are results of.
 MAKERS: dict[str, Callable[[Scene, str], Exhibit]] = {
     "standings": standings,
-    **{
-        f"ablation-{name}": ablated(name)
-        for name in ABLATIONS
-        if (FOLDER / f"{name}.json").is_file()
-    },
-    **({"ablation-convergence": raced} if RACE.is_file() else {}),
+    **{f"ablation-{name}": ablated(found) for name, found in shipped_results().items()},
+    **({"ablation-convergence": raced} if shipped_race() else {}),
 }

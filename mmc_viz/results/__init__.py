@@ -4,9 +4,11 @@ Every number of ours is measured by `mmc-viz results` and kept in the card of it
 where the weights go. From the cards, `summary` makes one row a model, and `markdown` the text.
 
 The modules: `protocol` says what is measured and on which images, `published` what others report,
-`summaries` reads the cards, `markdown` writes the tables, `collection` puts all together.
+`summaries` reads the cards, `markdown` writes the tables, `ablated` those of the ablations,
+`collection` puts all together.
 """
 
+from mmc_viz.results.ablated import ablated as ablated
 from mmc_viz.results.collection import collect as collect
 from mmc_viz.results.collection import text_of as text_of
 from mmc_viz.results.markdown import budget as budget

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from mmc_viz.ablations import shipped_race, shipped_results
 from mmc_viz.checkpoints import Card, load_card, shipped_models
+from mmc_viz.collapse import convergence
+from mmc_viz.results.ablated import ablated
 from mmc_viz.results.markdown import markdown
 from mmc_viz.results.protocol import indices
 from mmc_viz.results.published import PUBLISHED
@@ -42,13 +45,18 @@ def collect(transfer: dict[str, Any]) -> dict[str, Any]:
 
 
 def text_of(values: dict[str, Any]) -> str:
-    """Write the README's tables from what `collect` gave."""
+    """Write the README's tables from what `collect` gave, and those of the shipped ablations."""
     summaries = [summary(name, load_card(name)) for name in values["models"]]
     images = {
         dataset: f"{one['count']:,} images: {one['indices']}."
         for dataset, one in values["images"].items()
     }
-    return markdown(summaries, spreads(summaries), PUBLISHED, images)
+    parts = [markdown(summaries, spreads(summaries), PUBLISHED, images)]
+    results, histories = shipped_results(), shipped_race()
+    if results or histories:
+        course = convergence(histories) if histories else None
+        parts.append(ablated(results.values(), course))
+    return "\n\n".join(parts)
 
 
 def _images(cards: Iterable[Card]) -> dict[str, Any]:
