@@ -119,7 +119,7 @@ def card():
         entry("square", 0.18, 0.05),
         entry("gaussian_noise", 0.19, sigma=0.05, mean_accuracy=0.8),
         entry("rotation", 0.2, degrees=30.0, mean_accuracy=0.6),
-        entry("audit", 0.05, 0.1, masked=True, claim=0.4, checks={}),
+        entry("audit", 0.05, 0.1, masked=True, claim=0.4, checks={"a": "fail", "b": "pass"}),
     ]
     history = [
         {"epoch": e, "loss": 1.0, "accuracy": a, "seconds": 2.0, "intra_class_distance": 1.0}
@@ -189,9 +189,28 @@ def test_budgets_are_written_as_people_write_them(eps, text):
     assert budget(eps) == text
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        ({"a": "pass", "b": "warn"}, "passes"),
+        ({"a": "fail", "b": "warn", "c": "fail"}, "fails *a* and *c*"),
+        ({"a": "fail", "b": "fail", "c": "fail", "d": "pass"}, "fails 3 checks"),
+    ],
+)
+def test_the_verdict_names_what_failed(card, verdicts, words):
+    measured = [e | {"checks": verdicts} if e["attack"] == "audit" else e for e in card.measured]
+    text = markdown([summary("x", replace(card, measured=measured))], [], PUBLISHED, {})
+    assert f"| {words} at 0.1: 40.0 claimed, 5.0 left |" in text
+
+
 def test_every_number_of_a_summary_is_in_the_text(card):
     text = markdown([summary("x", card)], [], PUBLISHED, {"digits": "1,000 images."})
-    for part in ("`x`", "12.0 / 13.0 / **15.0**", "masked at 0.1: 40.0 claimed, 5.0 left", "0.70"):
+    for part in (
+        "`x`",
+        "12.0 / 13.0 / **15.0**",
+        "fails *a* at 0.1: 40.0 claimed, 5.0 left",
+        "0.70",
+    ):
         assert part in text
     assert "| 96.00 | 0.70 | 17.0 |  | 80.0 | 60.0 | 4 (2) | 8 s |" in text
     for one in PUBLISHED:

@@ -122,9 +122,15 @@ def _left(at: AtBudget) -> str:
 def _verdict(one: Summary) -> str:
     if one.audit is None:
         return _NONE
-    word = "masked" if one.masked else "no sign"
+    failed = [name for name, verdict in one.audit["checks"].items() if verdict == "fail"]
+    what = (
+        " and ".join(f"*{name}*" for name in failed)
+        if len(failed) <= 2
+        else f"{len(failed)} checks"
+    )
+    words = f"fails {what}" if failed else "passes"
     claim, left = share(one.audit["claim"]), share(one.audit["accuracy"])
-    return f"{word} at {budget(one.audit['eps'])}: {claim} claimed, {left} left"
+    return f"{words} at {budget(one.audit['eps'])}: {claim} claimed, {left} left"
 
 
 def share(value: float | None, *, digits: int = 1) -> str:

@@ -66,7 +66,7 @@ class Summary:
     masked : bool or None
         Whether the audit of the usual claim failed.
     audit : dict or None
-        What the audit found: budget, claim, what was left, names of the failed checks.
+        The card's entry: budget, claim, what was left, the verdict of each check.
     epochs, epochs_to_share : int
         Of the training; until 90 % of its final accuracy.
     seconds : float
