@@ -147,6 +147,21 @@ def test_each_model_stands_at_its_numbers(models, theme):
     assert "MNIST 0.3" in text and "CIFAR-10 8/255" in text
 
 
+def test_models_that_hold_or_seem_to_bear_their_names(models):
+    models.append(model("mnist-f", "mnist", 0.97, 0.3, 0.1, 0.0))  # neither: no name
+    models.append(model("mnist-sce-at", "mnist", 0.96, 0.3, None, 0.8, adversarial=0.3))
+    found = {
+        (text.strip(), x, y)
+        for trace in standings(models).data
+        if trace.mode == "text"
+        for text, x, y in zip(trace.text, trace.x, trace.y, strict=True)
+    }
+    assert found == {
+        *(("a", 0.99, 0.95), ("b", 0.98, 0.93), ("c", 0.92, 0.72), ("e", 0.9, 0.8)),
+        ("sce-at", 0.96, 0.8),
+    }
+
+
 def test_the_sentence_names_every_model_with_its_numbers(models):
     said = description(standings(models))
     assert said.startswith("4 models.")

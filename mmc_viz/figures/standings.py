@@ -7,6 +7,8 @@ import plotly.graph_objects as go
 from mmc_viz.figures import style
 from mmc_viz.results import PROTOCOL, TITLES, Summary, budget
 
+_STANDS_OUT = 0.15  # share of the images, left or seemingly left, from which a model is named
+
 
 def standings(
     summaries: Sequence[Summary],
@@ -19,7 +21,8 @@ def standings(
 
     A line goes up from each model to a dash at what cross-entropy PGD leaves: the longer it is, the
     more the usual attack flatters the model. Colours and symbols are data sets; a ring is a model
-    that was trained adversarially.
+    that was trained adversarially. A model bears its name if it holds something, or seems to; the
+    others lie close together at the bottom, and hovering tells them apart.
 
     Parameters
     ----------
@@ -54,6 +57,7 @@ def standings(
         here = [(one, at) for one, at in shown if one.dataset == dataset]
         colour = style.at(colours.series, place)
         figure.add_trace(_claims(here, colour))
+        figure.add_trace(_names(here, dataset))
         for adversarial in (False, True):
             group = [(one, at) for one, at in here if (one.adversarial is not None) == adversarial]
             if group:
@@ -96,6 +100,27 @@ def _claims(here: list, colour: str) -> go.Scatter:
         },
         hoverinfo="skip",
         showlegend=False,
+    )
+
+
+def _names(here: list, dataset: str) -> go.Scatter:
+    """Write at the upper end of each line whose it is; neighbours to the left and right in turn."""
+    tops = [
+        (one.clean, max(at.worst, at.usual or 0), one.name.partition("-")[2] or one.name)
+        for one, at in here
+    ]
+    tops = sorted(top for top in tops if top[1] >= _STANDS_OUT)
+    sides = ["middle left", "middle right"]
+    return go.Scatter(
+        x=[x for x, _, _ in tops],
+        y=[y for _, y, _ in tops],
+        text=[f"\u2002{name}\u2002" for _, _, name in tops],  # spaces clear the marker
+        textposition=[sides[place % 2] for place in range(len(tops))],
+        mode="text",
+        textfont={"size": style.TEXT_SIZE - 1},
+        hoverinfo="skip",
+        showlegend=False,
+        name=f"names, {dataset}",
     )
 
 
