@@ -189,6 +189,16 @@ def test_budgets_are_written_as_people_write_them(eps, text):
     assert budget(eps) == text
 
 
+def test_a_model_trained_for_a_budget_is_asked_what_it_keeps_there(card):
+    plain = summary("x", card)
+    assert (plain.eps, plain.worst) == (0.1, 0.15) and plain.kept == 0.15 / plain.clean
+    assert "Trained adversarially" not in markdown([plain], [], PUBLISHED, {})
+    hardened = [replace(plain, adversarial=eps) for eps in (0.1, 0.2)]
+    text = markdown(hardened, [], PUBLISHED, {})
+    assert f"| `x` | 0.1 | {100 * plain.clean:.1f} | 15.0 | {15 / plain.clean:.1f} |" in text
+    assert f"| `x` | 0.2 | {100 * plain.clean:.1f} |  |  |" in text  # not measured there
+
+
 @pytest.mark.parametrize(
     ("verdicts", "words"),
     [

@@ -34,6 +34,9 @@ def markdown(
         if rows:
             parts += [f"#### {title}", images.get(dataset, ""), _attacked(dataset, rows)]
             parts.append(_rest(rows))
+    hardened = [one for one in summaries if one.adversarial is not None]
+    if hardened:
+        parts += ["#### Trained adversarially, at the budget of the training", _hardened(hardened)]
     if spreads:
         parts += ["#### Several seeds", _seeds(spreads)]
     parts += ["#### What others report, on CIFAR-10", _others(published)]
@@ -70,6 +73,17 @@ def _rest(rows: list[Summary]) -> str:
                 f"{one.epochs} ({one.epochs_to_share})",
                 f"{one.seconds:,.0f} s",
             ]
+            for one in rows
+        ],
+    )
+
+
+def _hardened(rows: list[Summary]) -> str:
+    """Say what share of its clean accuracy a model keeps where it was made to keep it."""
+    return table(
+        ["model", "eps", "clean", "worst case", "share of clean"],
+        [
+            [_name(one), budget(one.eps), share(one.clean), share(one.worst), share(one.kept)]
             for one in rows
         ],
     )

@@ -99,6 +99,17 @@ class Summary:
         """Budget that it was trained for, else the middle one of its data set, in linf."""
         return self.adversarial or PROTOCOL[self.dataset].middle
 
+    @property
+    def worst(self) -> float | None:
+        """What the worst case at `eps` leaves, 0..1."""
+        at = self.at_budget(self.eps)
+        return at and at.worst
+
+    @property
+    def kept(self) -> float | None:
+        """What the worst case at `eps` leaves of the clean accuracy, as a share of it."""
+        return self.worst / self.clean if self.clean and self.worst is not None else None
+
     def at_budget(self, eps: float) -> AtBudget | None:
         """Give what is known at a budget."""
         return next((entry for entry in self.at if _same(entry.eps, eps)), None)
