@@ -162,6 +162,13 @@ def test_models_that_hold_or_seem_to_bear_their_names(models):
     }
 
 
+def test_names_have_room_on_both_sides(models):
+    low, high = standings(models).layout.xaxis.range
+    assert low == pytest.approx(0.9 - 0.12 * 0.09) and high == pytest.approx(0.99 + 0.12 * 0.09)
+    low, high = standings(models[:1]).layout.xaxis.range
+    assert low < 0.99 < high
+
+
 def test_the_sentence_names_every_model_with_its_numbers(models):
     said = description(standings(models))
     assert said.startswith("4 models.")

@@ -62,7 +62,9 @@ def standings(
             group = [(one, at) for one, at in here if (one.adversarial is not None) == adversarial]
             if group:
                 figure.add_trace(_models(group, dataset, place, adversarial, colour, budgets))
-    figure.update_xaxes(style.axis(colours, "clean accuracy", tickformat=".3~%"))
+    figure.update_xaxes(
+        style.axis(colours, "clean accuracy", tickformat=".3~%", range=_with_room(shown))
+    )
     figure.update_yaxes(
         style.axis(colours, "still right under attack", range=[-0.03, 1.03], tickformat=".0%")
     )
@@ -78,6 +80,13 @@ def standings(
     )
     figure.update_layout(legend=style.legend_below(), margin_b=120)
     return style.describe(figure, _sentence(shown))
+
+
+def _with_room(shown: list) -> list[float]:
+    """Give the axis room for a name on either side of the outermost models."""
+    clean = [one.clean for one, _ in shown]
+    room = 0.12 * (max(clean) - min(clean)) or 0.01
+    return [min(clean) - room, max(clean) + room]
 
 
 def _claims(here: list, colour: str) -> go.Scatter:
