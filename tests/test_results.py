@@ -261,7 +261,7 @@ def test_an_ablation_is_a_table_with_a_line_a_group_and_a_column_a_place():
         ],
     }
     text = ablated([result], convergence(histories))
-    assert "**Why?** 500 images, `mmc-viz ablate size`." in text
+    assert "**Why?** 500 images, ensemble `quick`, `mmc-viz ablate size`." in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert lines == [
         "| images | 5 % | 100 % |",

@@ -14,7 +14,7 @@ from mmc_viz.ablations.results import AblationResult as AblationResult
 from mmc_viz.ablations.results import Outcome as Outcome
 from mmc_viz.ablations.results import load_result as load_result
 from mmc_viz.ablations.results import measure as measure
-from mmc_viz.ablations.shipped import CONVERGENCE as CONVERGENCE
+from mmc_viz.ablations.shipped import load_race as load_race
 from mmc_viz.ablations.shipped import path_of as path_of
 from mmc_viz.ablations.shipped import shipped_race as shipped_race
 from mmc_viz.ablations.shipped import shipped_results as shipped_results

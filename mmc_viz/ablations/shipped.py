@@ -22,7 +22,12 @@ def shipped_results() -> dict[str, AblationResult]:
     return {name: load_result(path_of(name)) for name in ABLATIONS if path_of(name).is_file()}
 
 
+def load_race(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Read the histories that `mmc-viz ablate convergence` wrote: what `race` gave."""
+    return json.loads(path.read_text(encoding="utf-8"))["histories"]
+
+
 def shipped_race() -> dict[str, list[dict[str, Any]]] | None:
-    """Give the histories of the runs that took turns, as `race` does, if they are there."""
+    """Give the histories of the runs that took turns, if they are there."""
     path = path_of(CONVERGENCE)
-    return json.loads(path.read_text(encoding="utf-8"))["histories"] if path.is_file() else None
+    return load_race(path) if path.is_file() else None

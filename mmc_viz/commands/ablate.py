@@ -66,10 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _converge(arguments: argparse.Namespace, path: Path, device: Any) -> Callable:
     """Train the pair in turns; print how fast each got there."""
-    import json
-
     from mmc_viz import figures
-    from mmc_viz.ablations import RACE, race
+    from mmc_viz.ablations import RACE, load_race, race
     from mmc_viz.collapse import convergence
     from mmc_viz.datasets import load_dataset
 
@@ -80,7 +78,7 @@ def _converge(arguments: argparse.Namespace, path: Path, device: Any) -> Callabl
         ]
         found = race(RACE, *sets, device=device, progress=not arguments.quiet)
         write_json(path, {"name": "convergence", "device": str(device), "histories": found})
-    course = convergence(json.loads(path.read_text(encoding="utf-8"))["histories"])
+    course = convergence(load_race(path))
     print("How fast does MMC train, and what does it cost?")
     print_table(
         ["head", "final accuracy", "epochs to 90 % of it", "seconds to it", "seconds in all"],

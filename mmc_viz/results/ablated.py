@@ -8,7 +8,7 @@ from mmc_viz.results.markdown import budget, share, table
 
 _CELLS = (
     "In a cell: the clean accuracy on the whole test split, in percent, and of the attacked images "
-    "what is left after PGD-50 on cross-entropy / the worst case over the ensemble `quick`."
+    "what is left after PGD-50 on cross-entropy / the worst case over an ensemble."
 )
 
 
@@ -33,8 +33,9 @@ def ablated(results: Iterable[AblationResult], course: Convergence | None) -> st
 
 
 def _about(result: AblationResult) -> str:
-    count = result.outcomes[0].images
-    return f"{count:,} images, `mmc-viz ablate {result.name}`."
+    first = result.outcomes[0]
+    ensemble = f"ensemble `{first.budget}`"
+    return f"{first.images:,} images, {ensemble}, `mmc-viz ablate {result.name}`."
 
 
 def _compared(result: AblationResult) -> str:

@@ -34,7 +34,7 @@ class TrainingRun:
     model : Classifier
         In evaluation mode, on the device it was trained on.
     config : TrainConfig
-        With nothing left open.
+        With nothing left open, but that `bfloat16` may be None: then the device decided.
     history : list[dict]
         For each epoch: `epoch` from 1, `loss` (mean over the training images), `accuracy` on the
         clean test images (0..1), `seconds` of training without testing, and
