@@ -92,10 +92,10 @@ def test_centers_stand_where_they_are(antiprism):
     assert points_of(trace)[0].tolist() == antiprism.centers.tolist()
     assert [plain(text) for text in trace.text] == [str(i) for i in range(8)]
     assert len(set(trace.marker.color)) == 8
-    first = ", ".join(
-        f"{v:.3g}" if abs(v) < 10 else f"{v:.1f}" for v in antiprism.centers[0].tolist()
-    )
-    assert plain(trace.customdata[0]) == f"0 norm 10.0 at ({first})"
+    # Which side of 10 rounding leaves a norm on hangs on the processor, and must not show.
+    for scale in (1 - 1e-6, 1, 1 + 1e-6):
+        trace = named(centers_3d(geometry(scale * antiprism.centers)), "class center")
+        assert plain(trace.customdata[0]) == "0 norm 10.0 at (10.0, 0, 0)"
 
 
 def test_lines_join_the_tight_pairs_and_marks_say_which(antiprism):

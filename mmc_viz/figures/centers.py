@@ -337,7 +337,8 @@ def _beside(across: float, up: float, _: float) -> str:
 
 def _short(value: float) -> str:
     """Write to a tenth what is large, and to three digits what is small."""
-    text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    # 9.995 is 10.0 in three digits: rounding noise on either side of 10 must not show.
+    text = f"{value:.1f}" if abs(value) >= 9.995 else f"{value:.3g}"
     return "0" if abs(float(text)) < 1e-6 else text
 
 
