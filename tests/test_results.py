@@ -17,6 +17,7 @@ from mmc_viz.locations import DATA_DIR
 from mmc_viz.results import (
     PROTOCOL,
     PUBLISHED,
+    Transferred,
     ablated,
     budget,
     collect,
@@ -27,6 +28,7 @@ from mmc_viz.results import (
     summary,
     test_images,
     text_of,
+    transferred,
 )
 from mmc_viz.training.recipes import BUDGETS
 
@@ -192,9 +194,9 @@ def test_budgets_are_written_as_people_write_them(eps, text):
 def test_a_model_trained_for_a_budget_is_asked_what_it_keeps_there(card):
     plain = summary("x", card)
     assert (plain.eps, plain.worst) == (0.1, 0.15) and plain.kept == 0.15 / plain.clean
-    assert "Trained adversarially" not in markdown([plain], [], PUBLISHED, {})
+    assert "Trained adversarially" not in markdown([plain], [], PUBLISHED, {}, {})
     hardened = [replace(plain, adversarial=eps) for eps in (0.1, 0.2)]
-    text = markdown(hardened, [], PUBLISHED, {})
+    text = markdown(hardened, [], PUBLISHED, {}, {})
     assert f"| `x` | 0.1 | {100 * plain.clean:.1f} | 15.0 | {15 / plain.clean:.1f} |" in text
     assert f"| `x` | 0.2 | {100 * plain.clean:.1f} |  |  |" in text  # not measured there
 
@@ -209,12 +211,27 @@ def test_a_model_trained_for_a_budget_is_asked_what_it_keeps_there(card):
 )
 def test_the_verdict_names_what_failed(card, verdicts, words):
     measured = [e | {"checks": verdicts} if e["attack"] == "audit" else e for e in card.measured]
-    text = markdown([summary("x", replace(card, measured=measured))], [], PUBLISHED, {})
+    text = markdown([summary("x", replace(card, measured=measured))], [], PUBLISHED, {}, {})
     assert f"| {words} at 0.1: 40.0 claimed, 5.0 left |" in text
 
 
+def test_a_transfer_matrix_is_read_by_who_judges():
+    accuracy = [[0.1, 0.5, 0.9], [0.3, 0.2, 0.8], [0.4, 0.6, 0.7]]
+    assert transferred(["a", "b", "c"], accuracy) == [
+        Transferred("a", 0.1, 0.3, "b"),
+        Transferred("b", 0.2, 0.5, "a"),
+        Transferred("c", 0.7, 0.8, "b"),
+    ]
+
+
+def test_what_others_images_do_to_a_model_stands_in_its_row(card):
+    crossed = [Transferred("x", 0.123, 0.045, "y"), Transferred("z", 0.5, 0.6, "x")]
+    text = markdown([summary("x", card)], [], PUBLISHED, {}, {"digits": crossed})
+    assert "| 17.0 |  | 12.3 / 4.5 (`y`) | 80.0 |" in text and "`z`" not in text
+
+
 def test_every_number_of_a_summary_is_in_the_text(card):
-    text = markdown([summary("x", card)], [], PUBLISHED, {"digits": "1,000 images."})
+    text = markdown([summary("x", card)], [], PUBLISHED, {"digits": "1,000 images."}, {})
     for part in (
         "`x`",
         "12.0 / 13.0 / **15.0**",
@@ -222,7 +239,7 @@ def test_every_number_of_a_summary_is_in_the_text(card):
         "0.70",
     ):
         assert part in text
-    assert "| 96.00 | 0.70 | 17.0 |  | 80.0 | 60.0 | 4 (2) | 8 s |" in text
+    assert "| 96.00 | 0.70 | 17.0 |  |  | 80.0 | 60.0 | 4 (2) | 8 s |" in text
     for one in PUBLISHED:
         assert f"| {100 * one.accuracy:.2f} | {one.source} | {one.reliability} |" in text
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
@@ -337,6 +354,10 @@ def test_one_command_measures_and_writes_cards_json_and_readme(run, shipped, few
     assert "12 images: the first 12 of `test` in data/samples" in text
     matrix = values["transfer"]["digits"]
     assert list(matrix["weights"]) == list(values["models"]) and matrix["images"] == 12
+    for row in transferred(list(matrix["weights"]), matrix["accuracy"]):
+        cell = f"{100 * row.own:.1f} / {100 * row.foreign:.1f} (`{row.source}`)"
+        line = next(at for at in text.splitlines() if cell in at)
+        assert line.startswith(f"| `{row.name}` |")
     assert not list(shipped.glob("*.partial"))
 
 

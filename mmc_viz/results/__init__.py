@@ -4,8 +4,8 @@ Every number of ours is measured by `mmc-viz results` and kept in the card of it
 where the weights go. From the cards, `summary` makes one row a model, and `markdown` the text.
 
 The modules: `protocol` says what is measured and on which images, `published` what others report,
-`summaries` reads the cards, `markdown` writes the tables, `ablated` those of the ablations,
-`collection` puts all together.
+`summaries` reads the cards, `transfers` who fools whom, `markdown` writes the tables, `ablated`
+those of the ablations, `collection` puts all together.
 """
 
 from mmc_viz.results.ablated import ablated as ablated
@@ -26,3 +26,5 @@ from mmc_viz.results.summaries import Summary as Summary
 from mmc_viz.results.summaries import find as find
 from mmc_viz.results.summaries import spreads as spreads
 from mmc_viz.results.summaries import summary as summary
+from mmc_viz.results.transfers import Transferred as Transferred
+from mmc_viz.results.transfers import transferred as transferred

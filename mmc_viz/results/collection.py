@@ -12,6 +12,7 @@ from mmc_viz.results.markdown import markdown
 from mmc_viz.results.protocol import indices
 from mmc_viz.results.published import PUBLISHED
 from mmc_viz.results.summaries import find, spreads, summary
+from mmc_viz.results.transfers import rows_of
 
 
 def collect(transfer: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +52,8 @@ def text_of(values: dict[str, Any]) -> str:
         dataset: f"{one['count']:,} images: {one['indices']}."
         for dataset, one in values["images"].items()
     }
-    parts = [markdown(summaries, spreads(summaries), PUBLISHED, images)]
+    transfers = {dataset: rows_of(matrix) for dataset, matrix in values["transfer"].items()}
+    parts = [markdown(summaries, spreads(summaries), PUBLISHED, images, transfers)]
     results, histories = shipped_results(), shipped_race()
     if results or histories:
         course = convergence(histories) if histories else None

@@ -1,10 +1,11 @@
 """The results as tables for the README."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmc_viz.results.protocol import PROTOCOL, TITLES
 from mmc_viz.results.published import Published
 from mmc_viz.results.summaries import AtBudget, Spread, Summary
+from mmc_viz.results.transfers import Transferred
 
 _NONE = ""
 
@@ -14,6 +15,7 @@ def markdown(
     spreads: Sequence[Spread],
     published: Sequence[Published],
     images: dict[str, str],
+    transfers: Mapping[str, Sequence[Transferred]],
 ) -> str:
     """Write all tables.
 
@@ -27,13 +29,16 @@ def markdown(
         What others report.
     images : dict[str, str]
         For each data set, how many images were attacked and which.
+    transfers : mapping of str to sequence of Transferred
+        By data set, who fools whom; one that was not measured is missing.
     """
+    crossed = {one.name: one for group in transfers.values() for one in group}
     parts = []
     for dataset, title in TITLES.items():
         rows = [one for one in summaries if one.dataset == dataset]
         if rows:
             parts += [f"#### {title}", images.get(dataset, ""), _attacked(dataset, rows)]
-            parts.append(_rest(rows))
+            parts.append(_rest(rows, crossed))
     hardened = [one for one in summaries if one.adversarial is not None]
     if hardened:
         parts += ["#### Trained adversarially, at the budget of the training", _hardened(hardened)]
@@ -51,7 +56,7 @@ def _attacked(dataset: str, rows: list[Summary]) -> str:
     )
 
 
-def _rest(rows: list[Summary]) -> str:
+def _rest(rows: list[Summary], crossed: dict[str, Transferred]) -> str:
     return table(
         [
             "model",
@@ -59,6 +64,7 @@ def _rest(rows: list[Summary]) -> str:
             "C&W, median l2",
             "SPSA",
             "Square",
+            "transfer",
             "noise",
             "rotation",
             "epochs (to 90 %)",
@@ -69,7 +75,9 @@ def _rest(rows: list[Summary]) -> str:
                 _name(one),
                 share(one.test_accuracy, digits=2),
                 _NONE if one.cw is None else f"{one.cw:.2f}",
-                *map(share, (one.spsa, one.square, one.noise, one.rotation)),
+                *map(share, (one.spsa, one.square)),
+                _crossed(crossed.get(one.name)),
+                *map(share, (one.noise, one.rotation)),
                 f"{one.epochs} ({one.epochs_to_share})",
                 f"{one.seconds:,.0f} s",
             ]
@@ -131,6 +139,12 @@ def _left(at: AtBudget) -> str:
         return _NONE if at.usual is None else f"{share(at.usual)} / {share(at.adaptive)} / "
     interval = f"{100 * at.low:.1f} to {100 * at.high:.1f}"
     return f"{share(at.usual)} / {share(at.adaptive)} / **{share(at.worst)}** ({interval})"
+
+
+def _crossed(one: Transferred | None) -> str:
+    if one is None:
+        return _NONE
+    return f"{share(one.own)} / {share(one.foreign)} (`{one.source}`)"
 
 
 def _verdict(one: Summary) -> str:
