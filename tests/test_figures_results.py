@@ -1,11 +1,13 @@
 """Figures of ablations and of all models on one plane: every number read back."""
 
+import random
 import re
 
 import pytest
 
 from mmc_viz.ablations import AblationResult, Outcome
 from mmc_viz.figures import ablation, description, standings, style
+from mmc_viz.figures.labels import Box, place_names, text_box
 from mmc_viz.results import AtBudget, Summary
 
 
@@ -150,12 +152,7 @@ def test_each_model_stands_at_its_numbers(models, theme):
 def test_models_that_hold_or_seem_to_bear_their_names(models):
     models.append(model("mnist-f", "mnist", 0.97, 0.3, 0.1, 0.0))  # neither: no name
     models.append(model("mnist-sce-at", "mnist", 0.96, 0.3, None, 0.8, adversarial=0.3))
-    found = {
-        (text.strip(), x, y)
-        for trace in standings(models).data
-        if trace.mode == "text"
-        for text, x, y in zip(trace.text, trace.x, trace.y, strict=True)
-    }
+    found = {(note.text, note.x, note.y) for note in standings(models).layout.annotations}
     assert found == {
         *(("a", 0.99, 0.95), ("b", 0.98, 0.93), ("c", 0.92, 0.72), ("e", 0.9, 0.8)),
         ("sce-at", 0.96, 0.8),
@@ -164,9 +161,37 @@ def test_models_that_hold_or_seem_to_bear_their_names(models):
 
 def test_names_have_room_on_both_sides(models):
     low, high = standings(models).layout.xaxis.range
-    assert low == pytest.approx(0.9 - 0.12 * 0.09) and high == pytest.approx(0.99 + 0.12 * 0.09)
+    assert low == pytest.approx(0.9 - 0.1 * 0.09) and high == pytest.approx(0.99 + 0.1 * 0.09)
     low, high = standings(models[:1]).layout.xaxis.range
     assert low < 0.99 < high
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_names_cover_neither_each_other_nor_what_is_in_the_way(seed):
+    drawn = random.Random(seed)
+    frame = Box(0, 0, 500, 300)
+    points = [(drawn.uniform(0, 500), drawn.uniform(0, 300)) for _ in range(25)]
+    texts = ["m" * drawn.randint(2, 10) for _ in points]
+    obstacles = [Box.about(x, y, 8, 8) for x, y in points]
+    offsets = place_names(points, texts, size=14, frame=frame, obstacles=obstacles)
+    boxes = [
+        text_box(text, x + offset[0], y + offset[1], 14)
+        for (x, y), text, offset in zip(points, texts, offsets, strict=True)
+        if offset is not None
+    ]
+    assert len(boxes) > 15 and all(box.within(frame) for box in boxes)
+    for number, box in enumerate(boxes):
+        assert not any(box.meets(other) for other in [*obstacles, *boxes[:number]])
+
+
+def test_a_name_stands_beside_its_point_if_it_can_and_nowhere_without_room():
+    frame = Box(0, 0, 500, 300)
+    alone = {"size": 10, "frame": frame, "obstacles": []}
+    (left,) = place_names([(250, 150)], ["name"], **alone)
+    assert left[0] < 0 and left[1] == 0
+    (right,) = place_names([(0, 150)], ["name"], **alone)
+    assert right == (-left[0], 0)
+    assert place_names([(250, 150)], ["name"], **alone | {"obstacles": [frame]}) == [None]
 
 
 def test_the_sentence_names_every_model_with_its_numbers(models):

@@ -1,13 +1,19 @@
 """All models on one plane: how often right, and how often still right under attack."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from mmc_viz.figures import style
+from mmc_viz.figures.labels import Box, place_names
 from mmc_viz.results import PROTOCOL, TITLES, Summary, budget
 
 _STANDS_OUT = 0.15  # share of the images, left or seemingly left, from which a model is named
+_MARKER, _DASH = 12, 24  # pixels
+#: Pixels of the plot in a notebook's cell; on a wider page the names only stand farther apart.
+_WIDTH, _HEIGHT = 600, 400
+_Y_RANGE = [-0.03, 1.06]
 
 
 def standings(
@@ -21,8 +27,8 @@ def standings(
 
     A line goes up from each model to a dash at what cross-entropy PGD leaves: the longer it is, the
     more the usual attack flatters the model. Colours and symbols are data sets; a ring is a model
-    that was trained adversarially. A model bears its name if it holds something, or seems to; the
-    others lie close together at the bottom, and hovering tells them apart.
+    that was trained adversarially. A model bears its name if it holds something, or seems to, and
+    there is room; the others lie close together at the bottom, and hovering tells them apart.
 
     Parameters
     ----------
@@ -57,7 +63,6 @@ def standings(
         here = [(one, at) for one, at in shown if one.dataset == dataset]
         colour = style.at(colours.series, place)
         figure.add_trace(_claims(here, colour))
-        figure.add_trace(_names(here, dataset))
         for adversarial in (False, True):
             group = [(one, at) for one, at in here if (one.adversarial is not None) == adversarial]
             if group:
@@ -66,7 +71,7 @@ def standings(
         style.axis(colours, "clean accuracy", tickformat=".3~%", range=_with_room(shown))
     )
     figure.update_yaxes(
-        style.axis(colours, "still right under attack", range=[-0.03, 1.03], tickformat=".0%")
+        style.axis(colours, "still right under attack", range=_Y_RANGE, tickformat=".0%")
     )
     said = ", ".join(f"{TITLES[d]} {budget(budgets[d])}" for d in datasets)
     figure.update_layout(
@@ -78,14 +83,19 @@ def standings(
             height=520,
         )
     )
-    figure.update_layout(legend=style.legend_below(), margin_b=120)
+    hues = {dataset: style.at(colours.series, place) for place, dataset in enumerate(datasets)}
+    figure.update_layout(
+        legend=style.legend_below(),
+        margin_b=120,
+        annotations=_names(shown, _with_room(shown), hues),
+    )
     return style.describe(figure, _sentence(shown))
 
 
 def _with_room(shown: list) -> list[float]:
     """Give the axis room for a name on either side of the outermost models."""
     clean = [one.clean for one, _ in shown]
-    room = 0.12 * (max(clean) - min(clean)) or 0.01
+    room = 0.1 * (max(clean) - min(clean)) or 0.01
     return [min(clean) - room, max(clean) + room]
 
 
@@ -104,7 +114,7 @@ def _claims(here: list, colour: str) -> go.Scatter:
         # A dash at the upper end alone: below, the model's own marker stands.
         marker={
             "symbol": "line-ew",
-            "size": [0, 12, 0] * (len(x) // 3),
+            "size": [0, _DASH // 2, 0] * (len(x) // 3),
             "line": {"width": 2.5, "color": colour},
         },
         hoverinfo="skip",
@@ -112,25 +122,50 @@ def _claims(here: list, colour: str) -> go.Scatter:
     )
 
 
-def _names(here: list, dataset: str) -> go.Scatter:
-    """Write at the upper end of each line whose it is; neighbours to the left and right in turn."""
-    tops = [
-        (one.clean, max(at.worst, at.usual or 0), one.name.partition("-")[2] or one.name)
-        for one, at in here
+def _names(shown: list, x_range: list[float], hues: dict[str, str]) -> list[dict[str, Any]]:
+    """Write by the upper end of each line whose it is, where there is room for that."""
+    frame = Box(0, 0, _WIDTH, _HEIGHT)
+
+    def pixels(x: float | int, y: float | int) -> tuple[float, float]:
+        return _scaled(x, x_range, _WIDTH), _scaled(y, _Y_RANGE, _HEIGHT)
+
+    ends, obstacles = [], []
+    for one, at in shown:
+        x, y = pixels(one.clean, at.worst)
+        obstacles.append(Box.about(x, y, _MARKER + 4, _MARKER + 4))
+        top = max(at.worst, at.usual or 0)
+        _, high = pixels(one.clean, top)
+        obstacles += [Box(x - 2, y, x + 2, high), Box.about(x, high, _DASH, 4)]
+        if top >= _STANDS_OUT:
+            name = one.name.partition("-")[2] or one.name
+            ends.append((top, one.clean, name, hues[one.dataset]))
+    ends.sort(reverse=True)
+    size = style.TEXT_SIZE - 2
+    points = [pixels(x, top) for top, x, *_ in ends]
+    texts = [name for _, _, name, _ in ends]
+    offsets = place_names(points, texts, size=size, frame=frame, obstacles=obstacles)
+    return [
+        {
+            "x": x,
+            "y": top,
+            "text": style.quote(name),
+            "ax": offset[0],
+            "ay": -offset[1],  # plotly counts downwards
+            "showarrow": True,
+            "arrowhead": 0,
+            "arrowwidth": 1,
+            "arrowcolor": hue,
+            "borderpad": 0,
+            "font": {"size": size},
+        }
+        for (top, x, name, hue), offset in zip(ends, offsets, strict=True)
+        if offset is not None
     ]
-    tops = sorted(top for top in tops if top[1] >= _STANDS_OUT)
-    sides = ["middle left", "middle right"]
-    return go.Scatter(
-        x=[x for x, _, _ in tops],
-        y=[y for _, y, _ in tops],
-        text=[f"\u2002{name}\u2002" for _, _, name in tops],  # spaces clear the marker
-        textposition=[sides[place % 2] for place in range(len(tops))],
-        mode="text",
-        textfont={"size": style.TEXT_SIZE - 1},
-        hoverinfo="skip",
-        showlegend=False,
-        name=f"names, {dataset}",
-    )
+
+
+def _scaled(value: float | int, limits: list[float], pixels: int) -> float:
+    low, high = limits
+    return pixels * (value - low) / (high - low)
 
 
 def _models(
@@ -157,7 +192,7 @@ def _models(
         name=TITLES[dataset] + (", adversarially trained" if adversarial else ""),
         marker={
             "symbol": symbol + ("-open" if adversarial else ""),
-            "size": 12,
+            "size": _MARKER,
             "color": colour,
             "line": {"width": 2.5 if adversarial else 1},
         },
