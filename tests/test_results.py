@@ -173,11 +173,18 @@ def test_seeds_are_averaged_with_the_deviation_of_a_sample(card):
     group = [replace(one, test_accuracy=0.9 + 0.01 * i) for i, one in enumerate(group)]
     other = replace(group[0], name="o", head="sce")
     found = spreads([*group, other])
-    assert {one.quantity for one in found} == {"test accuracy", "usual 0.1", "worst 0.1"}
-    first = next(one for one in found if one.quantity == "test accuracy")
+    assert {(one.quantity, one.eps) for one in found} == {
+        ("test_accuracy", None),
+        ("usual", 0.1),
+        ("worst", 0.1),
+    }
+    first = next(one for one in found if one.quantity == "test_accuracy")
     assert first.names == ["m0", "m1", "m2"]
     assert first.mean == pytest.approx(0.91) and first.deviation == pytest.approx(0.01)
     assert spreads([group[0], other]) == []
+    text = markdown(group, found, PUBLISHED, {}, {})
+    assert "| models | whole test split | cross-entropy, eps 0.1 | worst case, eps 0.1 |" in text
+    assert "| `m0`, `m1`, `m2` | 91.00 ± 1.00 | 12.00 ± 0.00 | 15.00 ± 0.00 |" in text
 
 
 # --- what is printed ----------------------------------------------------------------------------

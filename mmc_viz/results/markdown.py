@@ -43,7 +43,7 @@ def markdown(
     if hardened:
         parts += ["#### Trained adversarially, at the budget of the training", _hardened(hardened)]
     if spreads:
-        parts += ["#### Several seeds", _seeds(spreads)]
+        parts += ["#### Several seeds, mean ± standard deviation", _seeds(spreads)]
     parts += ["#### What others report, on CIFAR-10", _others(published)]
     return "\n\n".join(part for part in parts if part)
 
@@ -98,18 +98,26 @@ def _hardened(rows: list[Summary]) -> str:
 
 
 def _seeds(spreads: Sequence[Spread]) -> str:
+    """Give a row to each group of seeds, in a column each quantity that one of them has."""
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for one in spreads:
+        cell = f"{share(one.mean, digits=2)} ± {share(one.deviation, digits=2)}"
+        rows.setdefault(tuple(one.names), {})[_quantity(one)] = cell
+    header = list(dict.fromkeys(map(_quantity, spreads)))
     return table(
-        ["models", "what", "mean", "deviation"],
+        ["models", *header],
         [
-            [
-                ", ".join(f"`{name}`" for name in one.names),
-                one.quantity,
-                share(one.mean, digits=2),
-                f"{100 * one.deviation:.2f}",
-            ]
-            for one in spreads
+            [", ".join(f"`{name}`" for name in names), *(row.get(key, _NONE) for key in header)]
+            for names, row in rows.items()
         ],
     )
+
+
+def _quantity(one: Spread) -> str:
+    if one.eps is None:
+        return "whole test split"
+    words = {"usual": "cross-entropy", "worst": "worst case"}
+    return f"{words[one.quantity]}, eps {budget(one.eps)}"
 
 
 def _others(published: Sequence[Published]) -> str:

@@ -124,13 +124,16 @@ class Spread:
     names : list[str]
         Of the models.
     quantity : str
-        What is averaged: `test accuracy`, or `usual` or `worst` at a budget.
+        What is averaged: `test_accuracy`, or of `AtBudget` `usual` or `worst`.
+    eps : float or None
+        At which budget.
     mean, deviation : float
         Over the models, 0..1; the deviation is that of a sample.
     """
 
     names: list[str]
     quantity: str
+    eps: float | None
     mean: float
     deviation: float
 
@@ -189,25 +192,20 @@ def spreads(summaries: Sequence[Summary]) -> list[Spread]:
         key = (one.dataset, one.network, one.head, one.dim, one.adversarial)
         groups.setdefault(key, []).append(one)
     return [
-        _spread(group, quantity, values)
+        Spread([one.name for one in group], quantity, eps, mean(values), stdev(values))
         for group in groups.values()
         if len(group) > 1
-        for quantity, values in _quantities(group)
+        for quantity, eps, values in _quantities(group)
         if None not in values
     ]
 
 
-def _quantities(group: list[Summary]) -> list[tuple[str, list[float | None]]]:
-    columns = [("test accuracy", [one.test_accuracy for one in group])]
+def _quantities(group: list[Summary]) -> list[tuple[str, float | None, list[float | None]]]:
+    columns = [("test_accuracy", None, [one.test_accuracy for one in group])]
     for place, entry in enumerate(group[0].at):
         for kind in ("usual", "worst"):
-            values = [getattr(one.at[place], kind) for one in group]
-            columns.append((f"{kind} {entry.eps:.4g}", values))
+            columns.append((kind, entry.eps, [getattr(one.at[place], kind) for one in group]))
     return columns
-
-
-def _spread(group: list[Summary], quantity: str, values: list[float]) -> Spread:
-    return Spread([one.name for one in group], quantity, mean(values), stdev(values))
 
 
 def _at(card: Card, eps: float) -> AtBudget:
