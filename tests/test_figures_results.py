@@ -7,7 +7,7 @@ import pytest
 
 from mmc_viz.ablations import AblationResult, Outcome
 from mmc_viz.figures import ablation, description, standings, style
-from mmc_viz.figures.labels import Box, place_names, text_box
+from mmc_viz.figures.labels import Box, Page, place_names, text_box
 from mmc_viz.results import AtBudget, Summary
 
 
@@ -167,31 +167,35 @@ def test_names_have_room_on_both_sides(models):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_names_cover_neither_each_other_nor_what_is_in_the_way(seed):
+def test_names_cover_neither_each_other_nor_what_is_in_the_way_on_any_page(seed):
     drawn = random.Random(seed)
-    frame = Box(0, 0, 500, 300)
     points = [(drawn.uniform(0, 500), drawn.uniform(0, 300)) for _ in range(25)]
     texts = ["m" * drawn.randint(2, 10) for _ in points]
-    obstacles = [Box.about(x, y, 8, 8) for x, y in points]
-    offsets = place_names(points, texts, size=14, frame=frame, obstacles=obstacles)
-    boxes = [
-        text_box(text, x + offset[0], y + offset[1], 14)
-        for (x, y), text, offset in zip(points, texts, offsets, strict=True)
-        if offset is not None
-    ]
-    assert len(boxes) > 15 and all(box.within(frame) for box in boxes)
-    for number, box in enumerate(boxes):
-        assert not any(box.meets(other) for other in [*obstacles, *boxes[:number]])
+    pages = []
+    for scale in (1, 1.5):
+        here = [(scale * x, scale * y) for x, y in points]
+        obstacles = [Box.about(x, y, 8, 8) for x, y in here]
+        pages.append(Page(here, Box(0, 0, 500 * scale, 300 * scale), obstacles))
+    offsets = place_names(texts, pages, size=14)
+    assert sum(offset is not None for offset in offsets) > 12
+    for page in pages:
+        boxes = [
+            text_box(text, x + offset[0], y + offset[1], 14)
+            for (x, y), text, offset in zip(page.points, texts, offsets, strict=True)
+            if offset is not None
+        ]
+        for number, box in enumerate(boxes):
+            assert box.within(page.frame)
+            assert not any(box.meets(other) for other in [*page.obstacles, *boxes[:number]])
 
 
 def test_a_name_stands_beside_its_point_if_it_can_and_nowhere_without_room():
     frame = Box(0, 0, 500, 300)
-    alone = {"size": 10, "frame": frame, "obstacles": []}
-    (left,) = place_names([(250, 150)], ["name"], **alone)
+    (left,) = place_names(["name"], [Page([(250, 150)], frame, [])], size=10)
     assert left[0] < 0 and left[1] == 0
-    (right,) = place_names([(0, 150)], ["name"], **alone)
+    (right,) = place_names(["name"], [Page([(0, 150)], frame, [])], size=10)
     assert right == (-left[0], 0)
-    assert place_names([(250, 150)], ["name"], **alone | {"obstacles": [frame]}) == [None]
+    assert place_names(["name"], [Page([(250, 150)], frame, [frame])], size=10) == [None]
 
 
 def test_the_sentence_names_every_model_with_its_numbers(models):

@@ -42,48 +42,66 @@ def text_box(text: str, x: float | int, y: float | int, size: float | int) -> Bo
     return Box.about(x, y, _LETTER * size * len(text), _LINE * size)
 
 
-def place_names(
-    points: Sequence[tuple[float | int, float | int]],
-    texts: Sequence[str],
-    *,
-    size: float | int,
-    frame: Box,
-    obstacles: Sequence[Box],
-) -> list[tuple[float | int, float | int] | None]:
-    """Find a place for the name of each point, the first points first.
+@dataclass(frozen=True)
+class Page:
+    """A plot of one size, in pixels.
 
-    A name takes the nearest of a few places around its point that lies inside the frame and meets
-    neither an obstacle nor a name that has its place.
-
-    Parameters
+    Attributes
     ----------
     points : sequence of (float, float)
-        In pixels.
-    texts : sequence of str
-        A name for each.
-    size : float | int
-        Of the font, in pixels.
+        What bears a name.
     frame : Box
         Where names may stand.
     obstacles : sequence of Box
         What they may not cover.
+    """
+
+    points: Sequence[tuple[float | int, float | int]]
+    frame: Box
+    obstacles: Sequence[Box]
+
+
+def place_names(
+    texts: Sequence[str], pages: Sequence[Page], *, size: float | int
+) -> list[tuple[float | int, float | int] | None]:
+    """Find a place for the name of each point, the first points first.
+
+    A name takes the nearest of a few places around its point that lies inside the frame and meets
+    neither an obstacle nor a name that has its place, on each of the pages.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        The names.
+    pages : sequence of Page
+        The same plot in the sizes that it may get, for a name keeps its distance in pixels from its
+        point while all else moves. Each has a point for each name.
+    size : float
+        Of the font, in pixels.
 
     Returns
     -------
     offsets : list of (float, float) or None
         From each point to the middle of its name; None where no place is free.
     """
-    taken, offsets = list(obstacles), []
-    for (x, y), text in zip(points, texts, strict=True):
+    taken = [list(page.obstacles) for page in pages]
+    offsets = []
+    for number, text in enumerate(texts):
         found = None
         for dx, dy in _around(text, size):
-            box = text_box(text, x + dx, y + dy, size)
-            if box.within(frame) and not any(box.meets(other) for other in taken):
+            points = [page.points[number] for page in pages]
+            boxes = [text_box(text, x + dx, y + dy, size) for x, y in points]
+            if all(map(_is_free, boxes, pages, taken)):
                 found = (dx, dy)
-                taken.append(box)
+                for others, box in zip(taken, boxes, strict=True):
+                    others.append(box)
                 break
         offsets.append(found)
     return offsets
+
+
+def _is_free(box: Box, page: Page, taken: list[Box]) -> bool:
+    return box.within(page.frame) and not any(box.meets(other) for other in taken)
 
 
 def _around(text: str, size: float | int) -> list[tuple[float | int, float | int]]:

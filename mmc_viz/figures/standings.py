@@ -6,13 +6,12 @@ from typing import Any
 import plotly.graph_objects as go
 
 from mmc_viz.figures import style
-from mmc_viz.figures.labels import Box, place_names
-from mmc_viz.results import PROTOCOL, TITLES, Summary, budget
+from mmc_viz.figures.labels import Box, Page, place_names
+from mmc_viz.results import PROTOCOL, TITLES, AtBudget, Summary, budget
 
 _STANDS_OUT = 0.15  # share of the images, left or seemingly left, from which a model is named
 _MARKER, _DASH = 12, 24  # pixels
-#: Pixels of the plot in a notebook's cell; on a wider page the names only stand farther apart.
-_WIDTH, _HEIGHT = 600, 400
+_SIZES = [(530, 320), (780, 430)]  # of the plot on a narrow and on a wide page, pixels
 _Y_RANGE = [-0.03, 1.06]
 
 
@@ -80,7 +79,7 @@ def standings(
             title=title or "What holds, and what only looked as if it did",
             subtitle=f"Markers: the worst case within linf ({said}); dashes: what PGD-50 on "
             "cross-entropy leaves.",
-            height=520,
+            height=600,
         )
     )
     hues = {dataset: style.at(colours.series, place) for place, dataset in enumerate(datasets)}
@@ -124,43 +123,50 @@ def _claims(here: list, colour: str) -> go.Scatter:
 
 def _names(shown: list, x_range: list[float], hues: dict[str, str]) -> list[dict[str, Any]]:
     """Write by the upper end of each line whose it is, where there is room for that."""
-    frame = Box(0, 0, _WIDTH, _HEIGHT)
-
-    def pixels(x: float | int, y: float | int) -> tuple[float, float]:
-        return _scaled(x, x_range, _WIDTH), _scaled(y, _Y_RANGE, _HEIGHT)
-
-    ends, obstacles = [], []
-    for one, at in shown:
-        x, y = pixels(one.clean, at.worst)
-        obstacles.append(Box.about(x, y, _MARKER + 4, _MARKER + 4))
-        top = max(at.worst, at.usual or 0)
-        _, high = pixels(one.clean, top)
-        obstacles += [Box(x - 2, y, x + 2, high), Box.about(x, high, _DASH, 4)]
-        if top >= _STANDS_OUT:
-            name = one.name.partition("-")[2] or one.name
-            ends.append((top, one.clean, name, hues[one.dataset]))
-    ends.sort(reverse=True)
+    named = [(_top(at), one) for one, at in shown if _top(at) >= _STANDS_OUT]
+    named.sort(key=lambda pair: pair[0], reverse=True)
+    texts = [one.name.partition("-")[2] or one.name for _, one in named]
+    pages = [_page(shown, named, x_range, width, height) for width, height in _SIZES]
     size = style.TEXT_SIZE - 2
-    points = [pixels(x, top) for top, x, *_ in ends]
-    texts = [name for _, _, name, _ in ends]
-    offsets = place_names(points, texts, size=size, frame=frame, obstacles=obstacles)
     return [
         {
-            "x": x,
+            "x": one.clean,
             "y": top,
-            "text": style.quote(name),
+            "text": style.quote(text),
             "ax": offset[0],
             "ay": -offset[1],  # plotly counts downwards
             "showarrow": True,
             "arrowhead": 0,
             "arrowwidth": 1,
-            "arrowcolor": hue,
+            "arrowcolor": hues[one.dataset],
             "borderpad": 0,
             "font": {"size": size},
         }
-        for (top, x, name, hue), offset in zip(ends, offsets, strict=True)
+        for (top, one), text, offset in zip(
+            named, texts, place_names(texts, pages, size=size), strict=True
+        )
         if offset is not None
     ]
+
+
+def _page(shown: list, named: list, x_range: list[float], width: int, height: int) -> Page:
+    """Say where all stands on a plot of some size, in pixels."""
+
+    def pixels(x: float | int, y: float | int) -> tuple[float, float]:
+        return _scaled(x, x_range, width), _scaled(y, _Y_RANGE, height)
+
+    obstacles = []
+    for one, at in shown:
+        (x, low), (_, high) = pixels(one.clean, at.worst), pixels(one.clean, _top(at))
+        obstacles.append(Box.about(x, low, _MARKER + 4, _MARKER + 4))
+        obstacles += [Box(x - 2, low, x + 2, high), Box.about(x, high, _DASH, 4)]
+    points = [pixels(one.clean, top) for top, one in named]
+    return Page(points, Box(0, 0, width, height), obstacles)
+
+
+def _top(at: AtBudget) -> float | int:
+    """Give the upper end of a model's line."""
+    return max(at.worst, at.usual or 0)
 
 
 def _scaled(value: float | int, limits: list[float], pixels: int) -> float:
