@@ -6,9 +6,10 @@ import re
 import pytest
 
 from mmc_viz.ablations import AblationResult, Outcome
+from mmc_viz.checkpoints import load_card, shipped_models
 from mmc_viz.figures import ablation, description, standings, style
 from mmc_viz.figures.labels import Box, Page, place_names, text_box
-from mmc_viz.results import AtBudget, Summary
+from mmc_viz.results import AtBudget, Summary, summary
 
 
 def outcome(group, x, clean, usual, worst, **changes):
@@ -164,6 +165,30 @@ def test_names_have_room_on_both_sides(models):
     assert low == pytest.approx(0.9 - 0.1 * 0.09) and high == pytest.approx(0.99 + 0.1 * 0.09)
     low, high = standings(models[:1]).layout.xaxis.range
     assert low < 0.99 < high
+
+
+@pytest.mark.parametrize("size", [(530, 320), (780, 430)])
+def test_names_of_the_shipped_models_cover_no_model_and_no_other_name(size):
+    figure = standings([summary(name, load_card(name)) for name in shipped_models()])
+    ranges = figure.layout.xaxis.range, figure.layout.yaxis.range
+
+    def pixels(*point):
+        axes = zip(point, ranges, size, strict=True)
+        return [length * (v - low) / (high - low) for v, (low, high), length in axes]
+
+    models = [
+        Box.about(*pixels(x, y), 12, 12)
+        for trace in figure.data
+        if trace.mode == "markers"
+        for x, y in zip(trace.x, trace.y, strict=True)
+    ]
+    names = []
+    for note in figure.layout.annotations:
+        x, y = pixels(note.x, note.y)
+        names.append(text_box(note.text, x + note.ax, y - note.ay, note.font.size))
+    assert len(names) >= 10
+    for number, box in enumerate(names):
+        assert not any(box.meets(other) for other in [*models, *names[:number]])
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -66,9 +66,8 @@ def standings(
             group = [(one, at) for one, at in here if (one.adversarial is not None) == adversarial]
             if group:
                 figure.add_trace(_models(group, dataset, place, adversarial, colour, budgets))
-    figure.update_xaxes(
-        style.axis(colours, "clean accuracy", tickformat=".3~%", range=_with_room(shown))
-    )
+    x_range = _with_room(shown)
+    figure.update_xaxes(style.axis(colours, "clean accuracy", tickformat=".3~%", range=x_range))
     figure.update_yaxes(
         style.axis(colours, "still right under attack", range=_Y_RANGE, tickformat=".0%")
     )
@@ -86,7 +85,7 @@ def standings(
     figure.update_layout(
         legend=style.legend_below(),
         margin_b=120,
-        annotations=_names(shown, _with_room(shown), hues),
+        annotations=_names(shown, x_range, hues),
     )
     return style.describe(figure, _sentence(shown))
 
