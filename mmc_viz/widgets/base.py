@@ -1,0 +1,348 @@
+"""What all widgets of the laboratory share: settings, replay codes, locks, and work in a thread.
+
+A widget is a few traits. Its settings say what is computed, its view says what is shown of it, and
+both together are its replay code. What the browser draws is sent once, as data traits; from then on
+the browser answers alone. Where it has to ask (attack anew, train), it sends the name of an action,
+and the work runs in a thread with a Stop button, so the notebook stays alive.
+
+    traits of every widget:
+    controls       whether inputs are shown; a teacher may hide them
+    locked         whether the data wait for a prediction; while they do, they stay in the kernel
+    status         one line from the kernel
+    busy           whether it is working; progress is its share done, 0..1, or -1 where unknown
+    settings_code  the settings as the first part of a replay code; empty where they have no names
+    view_names     the traits that make up the view
+"""
+
+import base64
+import dataclasses
+import json
+import threading
+import weakref
+import zlib
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+from torch import nn
+
+from mmc_viz import replay
+from mmc_viz.widgets.subjects import weights_stamp
+
+Report = Callable[..., None]
+_ALIVE: "weakref.WeakSet[LabWidget]" = weakref.WeakSet()
+
+
+class Stopped(Exception):
+    """Work was stopped by the user."""
+
+
+class LabWidget(anywidget.AnyWidget):
+    """A widget with settings, a view, a replay code and a lock; subclasses say what they show.
+
+    Parameters
+    ----------
+    controls : bool
+        Whether inputs are shown.
+    after : Prediction, optional
+        A prediction that has to be committed before the data leave the kernel.
+    **kwargs : Any
+        Other traits.
+
+    Attributes
+    ----------
+    kind : str
+        First word of its replay codes.
+    Settings : type
+        A frozen dataclass: what is computed. A field `models` names the models.
+    view : tuple of str
+        Traits that say what is shown.
+    settings : Settings or None
+        Those of this widget; None if it shows results that have no names.
+    """
+
+    kind: ClassVar[str] = ""
+    Settings: ClassVar[type | None] = None
+    view: ClassVar[tuple[str, ...]] = ()
+
+    controls = traitlets.Bool(True).tag(sync=True)
+    locked = traitlets.Bool(False).tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)
+    progress = traitlets.Float(-1.0).tag(sync=True)
+    settings_code = traitlets.Unicode().tag(sync=True)
+    view_names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(self, *, controls: bool = True, after: Any = None, **kwargs: Any):
+        self.settings: Any = None
+        self._models: dict[str, nn.Module] = {}
+        self._after = after
+        self._withheld: dict[str, Any] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        waits = after is not None and not after.committed
+        super().__init__(controls=controls, locked=waits, view_names=list(self.view), **kwargs)
+        if waits:
+            after.observe(lambda change: self.unlock(), "committed")
+        self.on_msg(self._receive)
+        _ALIVE.add(self)
+
+    # ---- settings and replay codes
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        controls: bool = True,
+        after: Any = None,
+        models: "dict[str, nn.Module] | tuple[str, ...] | list[str] | None" = None,
+        **settings: Any,
+    ) -> "LabWidget":
+        """Compute what the settings ask for and show it.
+
+        Parameters
+        ----------
+        controls : bool
+            Whether inputs are shown.
+        after : Prediction, optional
+            What has to be committed first.
+        models : names, or dict from name to model
+            Shipped names; models of your own go by the names that you give them here.
+        **settings : Any
+            Fields of `Settings`, and traits of the view.
+
+        Raises
+        ------
+        ValueError
+            If a setting is unknown or impossible.
+        """
+        if models is not None:
+            settings["models"] = tuple(models)
+        view = {name: settings.pop(name) for name in cls.view if name in settings}
+        widget = cls._blank(controls=controls, after=after)
+        widget._models = dict(models) if isinstance(models, dict) else {}
+        widget._adopt(_settings(cls, settings))
+        widget._set_view(view)
+        return widget
+
+    @classmethod
+    def replay(
+        cls, code: str, *, controls: bool = True, models: dict[str, nn.Module] | None = None
+    ) -> "LabWidget":
+        """Restore a situation from its code; `models` are those of your own, by name.
+
+        Raises
+        ------
+        ValueError
+            If the code is damaged, of another kind of widget, or of other weights.
+        """
+        widget = cls._blank(controls=controls)
+        widget._models = dict(models or {})
+        widget.restore(code)
+        return widget
+
+    @classmethod
+    def _blank(cls, **kwargs: Any) -> "LabWidget":
+        """Make a widget that shows nothing yet."""
+        return cls(**kwargs)
+
+    @property
+    def code(self) -> str:
+        """The replay code of what is shown; empty if the results have no names."""
+        if not self.settings_code:
+            return ""
+        shown = {name: getattr(self, name) for name in self.view}
+        # Text after text: the browser joins the same two parts.
+        rest = replay.write(self.kind, _Nothing(), shown).partition("?")[2]
+        return "&".join(filter(None, [self.settings_code, rest]))
+
+    def restore(self, code: str) -> None:
+        """Show the situation of a replay code; compute it where it is not the present one.
+
+        Raises
+        ------
+        ValueError
+            If the code is damaged, of another kind of widget, or of other weights. The widget then
+            stays as it was.
+        """
+        kind, fields = replay.split(code)
+        if kind != self.kind:
+            raise ValueError(f"`code` must begin with {self.kind}?; got one of {kind!r}.")
+        settings, rest = replay.read(self.Settings, fields)
+        stamp = rest.pop("weights", "")
+        view = {
+            name: replay.value_of(name, type(getattr(self, name)), text)
+            for name, text in rest.items()
+            if name in self.view
+        }
+        unknown = [name for name in rest if name not in self.view]
+        if unknown:
+            raise ValueError(f"`code` holds a name that is none of this widget's: {unknown[0]!r}.")
+        if stamp and stamp != self._stamp(settings):
+            raise ValueError("the code was made with models of the same names but other weights.")
+        if settings != self.settings:
+            self._adopt(settings)
+        self._set_view(view)
+
+    def _adopt(self, settings: Any, report: Report | None = None) -> None:
+        """Compute what the settings ask for and show it."""
+        stamp = self._stamp(settings)
+        self._deliver(**self._compute(settings, report or (lambda *_: None)))
+        self.settings = settings
+        code = replay.write(self.kind, settings)
+        self.settings_code = f"{code}&weights={stamp}" if stamp else code
+
+    def _compute(self, settings: Any, report: Report) -> dict[str, Any]:
+        """Compute the data traits of these settings; subclasses do."""
+        raise NotImplementedError
+
+    def _stamp(self, settings: Any) -> str:
+        names = getattr(settings, "models", ())
+        return weights_stamp(names, self._models) if names else ""
+
+    def _set_view(self, view: dict[str, Any]) -> None:
+        for name in self.view:  # in this order: a step may be within the range of a run only
+            if name in view:
+                value = view[name]
+                setattr(self, name, list(value) if isinstance(value, tuple) else value)
+
+    # ---- locks
+
+    def _deliver(self, **traits: Any) -> None:
+        """Send data to the browser in one message; keep them back while the widget is locked."""
+        if self.locked:
+            self._withheld |= traits
+            return
+        with self.hold_sync():
+            for name, value in traits.items():
+                setattr(self, name, value)
+
+    def unlock(self) -> None:
+        """Send what was kept back."""
+        if not self.locked:
+            return
+        self.locked = False
+        withheld, self._withheld = self._withheld, {}
+        self._deliver(**withheld)
+
+    def offline(self) -> dict[str, Any]:
+        """Give what a page without a kernel needs beside the synced state.
+
+        A locked widget gives its data as `sealed` (see `seal`), which the page opens when the
+        prediction whose model id is `after` is committed.
+        """
+        if not self.locked or self._after is None:
+            return {}
+        return {"sealed": seal(self._withheld), "after": self._after.model_id}
+
+    # ---- work
+
+    def _receive(self, widget: Any, content: dict[str, Any], buffers: list) -> None:
+        """Do what the browser asks for: the action NAME is the method `do_NAME`."""
+        action = getattr(self, f"do_{content.get('do')}", None)
+        if action is None:
+            return
+        arguments = {name: value for name, value in content.items() if name != "do"}
+        self._guarded(lambda: action(**arguments))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Work; an error becomes one line of the status, for in a callback nobody would see it."""
+        try:
+            work()
+        except (Stopped, KeyboardInterrupt):
+            self.status = "Stopped."
+        except ValueError as error:
+            self.status = first_line(error)
+        except Exception as error:
+            self.status = f"{type(error).__name__}: {first_line(error)}"
+
+    def do_stop(self) -> None:
+        """Ask the running work to end."""
+        self._stop.set()
+
+    def do_restore(self, code: str) -> None:
+        """Restore a code that was pasted in the browser."""
+        self._start(lambda report: self.restore(code), "Restored.")
+
+    def _start(self, work: Callable[[Report], None], done: str = "") -> None:
+        """Run `work(report)` in a thread of its own; one at a time.
+
+        `report(share, words)` shows progress, 0..1 or -1, and a line; it raises `Stopped` after
+        Stop was pressed, so work that reports often stops soon.
+        """
+        if self.busy:
+            raise ValueError("one thing at a time: press Stop first.")
+        self._stop.clear()
+        with self.hold_sync():
+            self.busy, self.progress, self.status = True, -1.0, "working…"
+
+        def report(share: float | int = -1.0, words: str = "") -> None:
+            if self._stop.is_set():
+                raise Stopped
+            with self.hold_sync():
+                self.progress = float(share)
+                self.status = words or self.status
+
+        def run() -> None:
+            before = self.status
+            try:
+                self._guarded(lambda: work(report))
+                if self.status == before:
+                    self.status = done
+            finally:
+                self.busy = False
+
+        self._thread = threading.Thread(target=run, name=f"{self.kind}-work", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float | int | None = None) -> None:
+        """Wait until the work that was started has ended."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def close(self) -> None:
+        """Stop the work and leave the page."""
+        self._stop.set()
+        super().close()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Nothing:
+    """Settings without a field."""
+
+
+def seal(traits: dict[str, Any]) -> str:
+    """Pack traits so that a page can carry them unread: JSON, deflated, as base64 text.
+
+    Bytes become `{"bytes": base64}`.
+    """
+
+    def plain(value: Any) -> Any:
+        return {"bytes": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+    text = json.dumps({name: plain(value) for name, value in traits.items()})
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def offline_states() -> dict[str, dict[str, Any]]:
+    """Give what an exported page needs of all widgets of this kernel, by model id."""
+    return {widget.model_id: widget.offline() for widget in list(_ALIVE) if widget.comm is not None}
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's message."""
+    return (str(error) or "no reason was given").splitlines()[0]
+
+
+def _settings(cls: type[LabWidget], values: dict[str, Any]) -> Any:
+    """Make settings; sequences become tuples, so that they compare and are written alike."""
+    names = [field.name for field in dataclasses.fields(cls.Settings)]
+    unknown = [name for name in values if name not in names]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is none of the settings: {', '.join(names)}.")
+    plain = {
+        name: tuple(value) if isinstance(value, (list, range)) else value
+        for name, value in values.items()
+    }
+    return cls.Settings(**plain)
