@@ -165,8 +165,8 @@ def curve_sentence(
     worst = gaps.index(max(gaps))
     side = "high" if guess[worst] > truth[worst] else "low"
     return (
-        f"{name}: off by {_tenth(error)} percentage points on average, "
-        f"most at ε = {write_number(epsilons[worst])}: {_tenth(gaps[worst])} too {side}."
+        f"{name}: off by {tenth(error)} percentage points on average, "
+        f"most at ε = {write_number(epsilons[worst])}: {tenth(gaps[worst])} too {side}."
     )
 
 
@@ -178,8 +178,8 @@ def write_number(value: float | int) -> str:
     return f"{short:.12f}".rstrip("0").rstrip(".")
 
 
-def _tenth(value: float | int) -> str:
-    # Halves upwards, as the browser rounds.
+def tenth(value: float | int) -> str:
+    """Write a number with one decimal, halves upwards, as the browser does."""
     return f"{math.floor(10 * value + 0.5) / 10:.1f}"
 
 
@@ -260,7 +260,7 @@ class Ledger:
     def _rows(self) -> str:
         rows = []
         for entry in self.entries:
-            off = "nothing" if entry.score == 0 else f"{_tenth(entry.score)} of 100"
+            off = "nothing" if entry.score == 0 else f"{tenth(entry.score)} of 100"
             asked = f"{html.escape(entry.question)} <b>{html.escape(entry.name)}</b>"
             cells = "".join(
                 '<td style="text-align:left;padding:4px 12px 4px 0;vertical-align:top;'
@@ -275,7 +275,7 @@ class Ledger:
             return "No prediction is committed yet. Commit one above, then run this cell again."
         count = len(self.entries)
         guesses = "1 guess" if count == 1 else f"{count} guesses"
-        return f"{guesses}, off by {_tenth(self.score)} of 100 on average (0 is exact)."
+        return f"{guesses}, off by {tenth(self.score)} of 100 on average (0 is exact)."
 
 
 #: The predictions of this kernel.
