@@ -85,39 +85,18 @@ def train(
     FloatingPointError
         If the loss or a feature stops being a finite number; the message says when.
     """
-    config = config.resolved(train_set.class_names)
-    device = choose_device(device)
-    images, labels = train_set.images[: config.limit], train_set.labels[: config.limit]
-    mean, std = channel_statistics(images)
-    model = make_classifier(
-        config.network,
-        config.head,
-        in_channels=images.shape[1],
-        num_classes=len(train_set.class_names),
-        dim=config.dim,
-        radius=config.radius,
-        head_options=config.head_options,
-        mean=mean,
-        std=std,
-        seed=config.seed,
-    ).to(device, memory_format=torch.channels_last)
-    features = forward(model, config)
-    optimizer = torch.optim.SGD(
-        decay_groups(model, config),
-        lr=1.0,  # set anew at every step
-        momentum=config.momentum,
-        # Without momentum Nesterov's form is plain SGD, and torch refuses the pair.
-        nesterov=config.nesterov and config.momentum > 0,
-    )
-    images, labels = images.to(device), labels.to(device)
-    steps_per_epoch = math.ceil(len(images) / config.batch_size)
+    course = Course(config, train_set, device=device)
+    model, config = course.model, course.config
     history = []
     if probe is not None:
         probe(model, 0)
-    with tqdm(total=config.epochs * steps_per_epoch, unit="step", disable=not progress) as bar:
+    with tqdm(total=course.steps, unit="step", disable=not progress) as bar:
         for epoch in range(config.epochs):
             start = time.perf_counter()
-            loss = _train_epoch(model, features, optimizer, images, labels, config, epoch, bar)
+            for _ in range(course.steps_per_epoch):
+                course.advance()
+                bar.update()
+            loss = course.loss
             seconds = time.perf_counter() - start
             entry = {"epoch": epoch + 1, "loss": loss, "seconds": seconds}
             entry |= _test(model, test_set)
@@ -136,6 +115,117 @@ def train(
             if probe is not None:
                 probe(model, epoch + 1)
     return TrainingRun(model.eval(), config, history)
+
+
+class Course:
+    """A training run that is taken one step at a time; `train` takes them all in a row.
+
+    Between two steps the model may be looked at, and must be left as it is.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The run.
+    train_set : Dataset
+        Images to learn from.
+    device : str or torch.device
+        Where to compute; `auto` picks CUDA, then MPS, then CPU.
+
+    Attributes
+    ----------
+    model : Classifier
+        With the weights of this moment.
+    config : TrainConfig
+        With nothing left open, but that `bfloat16` may be None.
+    taken : int
+        Steps so far.
+    steps_per_epoch : int
+        Batches in one pass over the training images; the last may be smaller.
+    steps : int
+        Of the whole run.
+    """
+
+    def __init__(
+        self, config: TrainConfig, train_set: Dataset, *, device: str | torch.device = "auto"
+    ):
+        self.config = config = config.resolved(train_set.class_names)
+        device = choose_device(device)
+        images, labels = train_set.images[: config.limit], train_set.labels[: config.limit]
+        mean, std = channel_statistics(images)
+        self.model = make_classifier(
+            config.network,
+            config.head,
+            in_channels=images.shape[1],
+            num_classes=len(train_set.class_names),
+            dim=config.dim,
+            radius=config.radius,
+            head_options=config.head_options,
+            mean=mean,
+            std=std,
+            seed=config.seed,
+        ).to(device, memory_format=torch.channels_last)
+        self.taken = 0
+        self.steps_per_epoch = math.ceil(len(images) / config.batch_size)
+        self.steps = config.epochs * self.steps_per_epoch
+        self._features = forward(self.model, config)
+        self._optimizer = torch.optim.SGD(
+            decay_groups(self.model, config),
+            lr=1.0,  # set anew at every step
+            momentum=config.momentum,
+            # Without momentum Nesterov's form is plain SGD, and torch refuses the pair.
+            nesterov=config.nesterov and config.momentum > 0,
+        )
+        self._images, self._labels = images.to(device), labels.to(device)
+        self._batches: tuple[Tensor, ...] = ()
+        self._total, self._seen = torch.zeros((), device=device), 0
+
+    @property
+    def loss(self) -> float:
+        """Mean loss over the training images of this epoch so far, each as it was met."""
+        return self._total.item() / self._seen if self._seen else math.nan
+
+    def advance(self) -> None:
+        """Take the next step.
+
+        Raises
+        ------
+        ValueError
+            If the run is over.
+        """
+        if self.taken >= self.steps:
+            raise ValueError(f"the run is over: all {self.config.epochs} epochs have been trained.")
+        epoch, number = divmod(self.taken, self.steps_per_epoch)
+        if number == 0:
+            self._begin(epoch)
+        config, indices = self.config, self._batches[number]
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.learning_rate(self.taken, self.steps_per_epoch)
+        batch = augment(
+            self._images[indices],
+            indices,
+            kind=config.augmentation,
+            seed=config.seed,
+            epoch=epoch,
+        )
+        inputs = (batch / 255).contiguous(memory_format=torch.channels_last)
+        labels = self._labels[indices]
+        if config.adversarial == "pgd":
+            inputs = worst_in_ball(
+                self.model, inputs, labels, indices, config, epoch, features=self._features
+            )
+        loss = train_step(self.model, self._optimizer, inputs, labels, self._features)
+        self._total += loss * len(indices)
+        self._seen += len(indices)
+        self.taken += 1
+
+    def _begin(self, epoch: int) -> None:
+        """Order the images of an epoch."""
+        self.model.train()
+        # The order depends on (seed, epoch) alone, and is drawn on the CPU for every device.
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self._images), generator=generator).to(self._images.device)
+        self._batches = order.split(self.config.batch_size)
+        self._total, self._seen = torch.zeros_like(self._total), 0
 
 
 def train_step(
@@ -189,42 +279,6 @@ def decay_groups(model: Classifier, config: TrainConfig) -> list[dict[str, Any]]
         {"params": decaying, "weight_decay": config.weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
-
-
-def _train_epoch(
-    model: Classifier,
-    features: Callable[[Tensor], Tensor],
-    optimizer: torch.optim.Optimizer,
-    images: UInt8[Tensor, "total channels height width"],
-    labels: Int[Tensor, " total"],
-    config: TrainConfig,
-    epoch: int,
-    bar: tqdm,
-) -> float:
-    model.train()
-    # The order depends on (seed, epoch) alone, and is drawn on the CPU for every device.
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-    order = torch.randperm(len(images), generator=generator).to(images.device)
-    batches = order.split(config.batch_size)
-    total = torch.zeros((), device=images.device)
-    for number, indices in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate(epoch * len(batches) + number, len(batches))
-        batch = augment(
-            images[indices],
-            indices,
-            kind=config.augmentation,
-            seed=config.seed,
-            epoch=epoch,
-        )
-        inputs = (batch / 255).contiguous(memory_format=torch.channels_last)
-        if config.adversarial == "pgd":
-            inputs = worst_in_ball(
-                model, inputs, labels[indices], indices, config, epoch, features=features
-            )
-        total += train_step(model, optimizer, inputs, labels[indices], features) * len(indices)
-        bar.update()
-    return total.item() / len(images)
 
 
 def _test(model: Classifier, test_set: Dataset) -> dict[str, float]:
