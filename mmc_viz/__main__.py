@@ -23,6 +23,7 @@ COMMANDS = {
     "results": "measure the shipped models and rebuild the table of results",
     "ablate": "train and measure models that differ in one thing",
     "models": "list the shipped models with their measured numbers",
+    "export": "write lessons as HTML files that need no network",
     "bench": "measure speed against the floor that the hardware sets",
 }
 

@@ -20,7 +20,7 @@ COMPUTE = {
     # how models are made
     "locations": set(),
     "devices": set(),
-    "centers": {"tables"},
+    "centers": {"locations", "tables"},
     "heads": {"centers"},
     "networks": {"heads"},
     "datasets": {"locations"},
@@ -55,10 +55,11 @@ MAY_IMPORT = COMPUTE | {
     },
     "widgets": {*COMPUTE, "figures"},
     "exercises": {*COMPUTE},
+    "export": {"locations"},  # talks to the kernel in text, and so needs nothing else of ours
     "browser": set(),  # a page seen from outside
     "bench": {*COMPUTE, "widgets", "browser"},
     "gallery": {*COMPUTE, "figures"},
-    "commands": {*COMPUTE, "figures", "gallery", "bench"},
+    "commands": {*COMPUTE, "figures", "gallery", "bench", "export"},
     # The entries name everything and import lazily.
     "__init__": {*COMPUTE, "figures", "widgets", "exercises"},
     "__main__": {"__init__", "commands"},
@@ -67,10 +68,12 @@ MAY_IMPORT = COMPUTE | {
 #: Packages of others that stay in their place: where each may be imported.
 WIDGET_TOOLS = ("ipywidgets", "anywidget", "traitlets", "IPython")
 PLACES = {tool: {"mmc_viz.widgets"} for tool in WIDGET_TOOLS} | {
-    "plotly": {"mmc_viz.figures"},
+    "plotly": {"mmc_viz.figures", "mmc_viz.export.page"},  # a page carries plotly.js
     "pyautoattack": {"mmc_viz.attacks.published", "mmc_viz.bench.libraries"},
     "torchvision": {"mmc_viz.datasets.torchvision_readers"},
     "playwright": {"mmc_viz.browser"},
+    **{tool: {"mmc_viz.export"} for tool in ("nbclient", "nbformat", "mistune", "pygments")},
+    "latex2mathml": {"mmc_viz.export"},
     "tests": set(),
     "conftest": set(),
 }

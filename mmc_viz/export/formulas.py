@@ -1,0 +1,164 @@
+r"""Formulas: from TeX to MathML, which browsers draw without a library or a network.
+
+latex2mathml does the conversion. What it leaves for the reader to guess is mended here: which bar
+of a norm opens and which closes, function names that are words and not products of letters, letters
+of other alphabets, colours that suit a light and a dark page. A formula that cannot be converted is
+an error and no gap in the page.
+
+Colours are written as for MathJax: `\textcolor{#0072b2}{z}`, or `{\color{#0072b2} z}`, a switch
+that holds until its group ends.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from latex2mathml.converter import convert_to_element
+
+_ALPHABETS = {
+    "bold": "BOLD",
+    "bold-italic": "BOLD ITALIC",
+    "italic": "ITALIC",
+    "sans-serif": "SANS-SERIF",
+    "monospace": "MONOSPACE",
+}
+_OPENING, _CLOSING = "⟨([{⌊⌈", "⟩)]}⌋⌉"
+_LIMITS = ("max", "min", "sup", "inf", "lim")  # take their index below them on a line of their own
+_THIN = "0.167em"
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}|[a-zA-Z]+")
+
+
+def to_mathml(tex: str, *, display: bool = False) -> str:
+    r"""Convert a formula.
+
+    Parameters
+    ----------
+    tex : str
+        What stands between the dollar signs.
+    display : bool
+        Whether it stands on a line of its own.
+
+    Returns
+    -------
+    mathml : str
+        One `<math>` element.
+
+    Raises
+    ------
+    ValueError
+        If it is no formula, or has a command that is not known.
+    """
+    source = re.sub(r"\\arg(?![a-zA-Z])", r"\\operatorname{arg}\\,", tex)
+    source = re.sub(r"\\operatorname\*?\s*\{", r"\\mathrm{", source)
+    try:
+        root = convert_to_element(source, display="block" if display else "inline")
+    except Exception as error:  # it has a dozen kinds of its own
+        reason = f"{type(error).__name__} {error}".strip()
+        raise ValueError(f"The formula {tex!r} cannot be converted ({reason}).") from None
+    for element in root.iter():
+        element.text = html.unescape(element.text or "")
+        if "\\" in element.text:
+            raise ValueError(f"The formula {tex!r} has an unknown command, {element.text}.")
+        _mend_letter(element)
+        _mend_colour(element, tex)
+        if display and element.tag == "msub" and element[0].text in _LIMITS:
+            element.tag = "munder"
+    for element in list(root.iter()):
+        _join_letters(element)
+    _pair_bars(root)
+    for element in root.iter():
+        _space_names(element)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _mend_letter(element: Element) -> None:
+    """Name the letters of other alphabets: browsers know the attribute's value `normal` alone."""
+    variant = element.get("mathvariant", "normal")
+    if variant in _ALPHABETS:
+        element.text = "".join(_letter(character, variant) for character in element.text or "")
+        del element.attrib["mathvariant"]
+    if element.tag == "mi" and element.text in ("⟨", "⟩", "±", "∓", "&"):
+        element.tag = "mo"
+    if element.tag == "mo" and element.text in ("⟨", "⟩"):
+        element.set("form", "prefix" if element.text == "⟨" else "postfix")
+        element.set("stretchy", "false")
+
+
+def _letter(character: str, variant: str) -> str:
+    # "GREEK SMALL LETTER MU" and "LATIN SMALL LETTER X" become the "... SMALL MU" of mathematics.
+    name = re.sub(r"(GREEK|LATIN) (SMALL|CAPITAL) LETTER", r"\2", unicodedata.name(character, ""))
+    name = name.replace("DIGIT", "BOLD DIGIT" if "bold" in variant else "DIGIT")
+    alphabet = "" if "DIGIT" in name else f"{_ALPHABETS[variant]} "
+    try:
+        return unicodedata.lookup(f"MATHEMATICAL {alphabet}{name}")
+    except KeyError:
+        return character
+
+
+def _mend_colour(element: Element, tex: str) -> None:
+    """Hand colours to the style sheet, which knows their partners on a dark page."""
+    colour = element.attrib.pop("mathcolor", None)
+    if colour is None:
+        return
+    if not _COLOUR.fullmatch(colour):
+        raise ValueError(f"The formula {tex!r} has a colour that is none: {colour!r}.")
+    name = colour.lower().removeprefix("#")
+    element.set("style", f"color: var(--tex-{name}, {colour})")
+
+
+def _join_letters(row: Element) -> None:
+    """Make one word of upright letters that follow each other."""
+    before = None
+    for element in list(row):
+        upright = element.tag == "mi" and element.get("mathvariant") == "normal"
+        if upright and before is not None:
+            before.text += element.text
+            row.remove(element)
+        else:
+            before = element if upright else None
+
+
+def _pair_bars(root: Element) -> None:
+    """Let bars of a norm open and close in turn; without that the browser has to guess."""
+    bars = [e for e in root.iter() if e.tag == "mo" and e.text in ("‖", "|") and not e.get("form")]
+    for bar in ("‖", "|"):
+        same = [element for element in bars if element.text == bar]
+        if len(same) % 2:  # a single bar is a condition, p(y | x)
+            continue
+        for place, element in enumerate(same):
+            element.set("form", "postfix" if place % 2 else "prefix")
+            element.set("stretchy", "false")
+
+
+def _space_names(row: Element) -> None:
+    """Set names of functions as TeX does: a thin space about them, none before a bracket."""
+    siblings = list(row)
+    for place, element in enumerate(siblings):
+        core = next(_cores(element))
+        word = core.text or ""
+        if core.tag not in ("mi", "mo") or len(word) < 2 or not word.isalpha():
+            continue
+        if core.tag == "mi" and core.get("mathvariant") == "normal":
+            continue  # \mathrm is a name; it brings no space along
+        if row.tag not in ("mrow", "math", "mstyle", "mtd"):
+            continue
+        core.tag = "mo"
+        core.set("form", "prefix")
+        after = siblings[place + 1] if place + 1 < len(siblings) else None
+        bare = after is None or (next(_cores(after)).text or " ")[0] in _OPENING
+        core.set("rspace", "0" if bare else _THIN)
+        first = place == 0 or next(_cores(siblings[place - 1])).tag == "mo"
+        closed = place > 0 and (next(_cores(siblings[place - 1])).text or " ")[0] in _CLOSING
+        core.set("lspace", _THIN if closed or not first else "0")
+
+
+def _cores(element: Element) -> Iterator[Element]:
+    """Go down from an element with indices to what bears them."""
+    while element.tag in ("msub", "msup", "msubsup", "munder", "mover", "munderover") and len(
+        element
+    ):
+        element = element[0]
+    yield element
