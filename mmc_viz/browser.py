@@ -105,6 +105,7 @@ def jupyter_lab(folder: Path, *, seconds: float | int = 60) -> Iterator[Lab]:
             "JUPYTERLAB_SETTINGS_DIR": f"{scratch}/settings",
             "JUPYTERLAB_WORKSPACES_DIR": f"{scratch}/workspaces",
         }
+        _ask_for_no_news(Path(own["JUPYTERLAB_SETTINGS_DIR"]))
         log = Path(scratch) / "log"
         command = [
             *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
@@ -129,6 +130,13 @@ def jupyter_lab(folder: Path, *, seconds: float | int = 60) -> Iterator[Lab]:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def _ask_for_no_news(settings: Path) -> None:
+    """Keep JupyterLab from asking, in a box over the notebook, whether it may fetch news."""
+    file = settings / "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"fetchNews": "false", "checkForUpdates": false}')
 
 
 def _wait_until_it_answers(

@@ -158,6 +158,15 @@ class EpsilonExplorer(LabWidget):
         panels = self.runs[self.run].panels
         return {title: write_sentence(title, panels[title], self.step) for title in panels}
 
+    def right(self, run: str, eps: float | int) -> dict[str, int]:
+        """Count the images that each panel still gets right in a run, at the budget nearest `eps`.
+
+        It answers in the kernel also while the widget is locked: a prediction asks for it.
+        """
+        found = self.runs[run]
+        step = min(range(len(found.epsilons)), key=lambda k: abs(found.epsilons[k] - eps))
+        return {title: int(panel.right[step]) for title, panel in found.panels.items()}
+
     # ---- what is computed
 
     def _compute(self, settings: ExplorerSettings, report: Report) -> dict[str, Any]:

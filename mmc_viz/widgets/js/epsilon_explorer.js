@@ -117,21 +117,25 @@ function buildPanel(parent) {
 
 /** The row with which a student attacks the same images anew. */
 function buildOwnAttack(frame, model) {
-  const row = make("div", "mmcviz-controls mmcviz-own", frame.root);
-  frame.root.insertBefore(row, frame.body.nextSibling);
+  const row = make("div", "mmcviz-controls mmcviz-own", null);
+  frame.body.after(row);
   make("span", "mmcviz-name", row).textContent = "Attack them yourself:";
   const number = (label, attributes) =>
     makeField(row, label, "input", { type: "number", ...attributes });
   const eps = number("ε", { min: 0, max: 1, step: 0.01, value: 0.1 });
   const steps = number("steps", { min: 1, max: 200, step: 1, value: 50 });
   const objective = makeField(row, "objective", "select");
-  fillSelect(objective, model.get("objectives") ?? [], "margin");
   const button = makeButton(row, "Attack now", () => {
     frame.ask({ do: "attack", eps: eps.valueAsNumber, steps: steps.valueAsNumber, objective: objective.value });
   });
   button.classList.add("mmcviz-primary");
-  const follow = () => { button.disabled = Boolean(model.get("busy")); };
-  frame.listen("change:busy", follow);
+  const follow = () => {
+    const objectives = model.get("objectives") ?? [];
+    row.hidden = !objectives.length; // finished results cannot be attacked
+    fillSelect(objective, objectives, objective.value || objectives.at(-1));
+    button.disabled = Boolean(model.get("busy"));
+  };
+  for (const trait of ["busy", "objectives"]) frame.listen(`change:${trait}`, follow);
   follow();
 }
 
@@ -140,7 +144,7 @@ function render({ model, el }) {
   const { root } = frame;
   const page = buildExplorer(frame);
   const { select, slider, checkbox } = page;
-  if (model.get("objectives")?.length) buildOwnAttack(frame, model);
+  buildOwnAttack(frame, model);
   const bundles = { bundle: [], live: [] }; // trait to its runs
   const decoding = { bundle: 0, live: 0 }; // number of the newest request, to drop late answers
   const problems = { bundle: "", live: "" };
