@@ -44,8 +44,11 @@ COMPUTE = {
     "results": {"ablations", "checkpoints", "collapse", "datasets"},
     # what is sent to a page
     "bundles": {"paths"},
+    "journeys": {"attacks", "embeddings", "networks", "paths"},
     "replay": set(),
     "predictions": {"evaluation", "tables"},
+    "microscope": {"attacks", "contours", "networks", "objectives"},
+    "disturbances": {"attacks", "networks"},
 }
 MAY_IMPORT = COMPUTE | {
     "figures": {

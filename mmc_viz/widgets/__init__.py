@@ -10,10 +10,15 @@ from torch import nn
 
 from mmc_viz.replay import split
 from mmc_viz.widgets.about import about as about
+from mmc_viz.widgets.attack_microscope import AttackMicroscope as AttackMicroscope
 from mmc_viz.widgets.base import LabWidget as LabWidget
 from mmc_viz.widgets.base import offline_states as offline_states
 from mmc_viz.widgets.epsilon_explorer import EpsilonExplorer as EpsilonExplorer
+from mmc_viz.widgets.live_trainer import LiveTrainer as LiveTrainer
+from mmc_viz.widgets.noise_bench import NoiseBench as NoiseBench
+from mmc_viz.widgets.feature_view import FeatureView as FeatureView
 from mmc_viz.widgets.prediction import Prediction as Prediction
+from mmc_viz.widgets.prediction_curve import PredictionCurve as PredictionCurve
 
 
 def replay(
