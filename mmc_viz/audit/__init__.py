@@ -12,6 +12,8 @@ https://arxiv.org/abs/1902.06705. Tramer et al., "On adaptive attacks to adversa
 defenses", NeurIPS 2020, https://arxiv.org/abs/2002.08347.
 """
 
+from mmc_viz.audit.auditing import CHECKS as CHECKS
 from mmc_viz.audit.auditing import audit as audit
 from mmc_viz.audit.report import AuditReport as AuditReport
 from mmc_viz.audit.report import Check as Check
+from mmc_viz.audit.temperature import Tempered as Tempered

@@ -12,6 +12,7 @@ is below 0.01 (an exact sign test). Where a claim is but a number, $b$ is the di
 counts and $c = 0$.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
 
@@ -27,6 +28,11 @@ from mmc_viz.audit.questions import QUESTIONS, Question, Subject, usual_practice
 from mmc_viz.audit.report import FAIL, PASS, WARN, AuditReport, Check
 from mmc_viz.evaluation import WorstCase, worst_case, zero_gradient
 from mmc_viz.networks import outputs
+
+_NO_SLOPE, _NO_LIMIT = "zero gradient", "unlimited budget"
+_NAMES = [question.name for question in QUESTIONS]
+#: The names of all checks, in the order of a report.
+CHECKS = (*_NAMES[:2], _NO_SLOPE, *_NAMES[2:], _NO_LIMIT)
 
 _OPTIMISTIC = 0.02  # share of the images by which a claim may be wrong
 _CHANCE = 0.01  # below this probability it is no accident
@@ -56,6 +62,7 @@ def audit(
     norm: str = "linf",
     seed: int = 0,
     progress: bool = False,
+    watch: Callable[[str, Check | None], None] = lambda name, check: None,
 ) -> AuditReport:
     """Ask of a claimed robust accuracy what the literature asks of a defence.
 
@@ -79,6 +86,9 @@ def audit(
         Of all that is random.
     progress : bool
         Whether to show a bar.
+    watch : callable
+        Called as `watch(name, None)` before a check of `CHECKS` and as `watch(name, check)` once it
+        is answered; what it raises ends the audit.
 
     Returns
     -------
@@ -108,15 +118,22 @@ def audit(
             bar.update()
             for question in QUESTIONS:
                 bar.set_description(question.name)
+                watch(question.name, None)
                 robust = question.attacks(subject)
                 checks.append(_answer(question, robust, stated))
                 withstood |= robust
+                watch(question.name, checks[-1])
                 bar.update()
+            watch(_NO_LIMIT, None)
             checks.append(_unbounded(subject, claim))
+            watch(_NO_LIMIT, checks[-1])
             bar.update()
+            watch(_NO_SLOPE, None)
             failed = any(check.verdict == FAIL for check in checks)
             flat = zero_gradient(view, images, labels)
-            checks.insert(2, _flat(flat, (logits.argmax(dim=1) == labels).cpu(), failed))
+            right = (logits.argmax(dim=1) == labels).cpu()
+            checks.insert(CHECKS.index(_NO_SLOPE), _flat(flat, right, failed))
+            watch(_NO_SLOPE, checks[CHECKS.index(_NO_SLOPE)])
             bar.update()
     if stated.robust is not None:
         withstood = {stated.about: stated.robust} | withstood
@@ -255,7 +272,7 @@ def _unbounded(subject: Subject, claim) -> Check:
             "As the budget grows to allow every image, the accuracy falls to nothing: the attack "
             "works."
         )
-    return Check("unlimited budget", FAIL if optimistic else PASS, evidence, sentence)
+    return Check(_NO_LIMIT, FAIL if optimistic else PASS, evidence, sentence)
 
 
 def _flat(flat: Bool[Tensor, " batch"], right: Bool[Tensor, " batch"], failed: bool) -> Check:
@@ -264,9 +281,9 @@ def _flat(flat: Bool[Tensor, " batch"], right: Bool[Tensor, " batch"], failed: b
     evidence = f"cross-entropy has an exactly zero gradient on {count} of {total} images"
     if count <= _FLAT * total:
         sentence = "The usual attack finds a direction on nearly every image."
-        return Check("zero gradient", PASS, evidence, sentence)
+        return Check(_NO_SLOPE, PASS, evidence, sentence)
     sentence = (
         "On these images the usual attack has no direction to go: it stands still, and the image "
         "counts as robust though nothing was tried."
     )
-    return Check("zero gradient", FAIL if failed else WARN, evidence, sentence)
+    return Check(_NO_SLOPE, FAIL if failed else WARN, evidence, sentence)
