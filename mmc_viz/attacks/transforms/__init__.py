@@ -18,6 +18,7 @@ landscape of spatial robustness", ICML 2019, https://arxiv.org/abs/1712.02779.
 from mmc_viz.attacks.transforms.forms import TransformResult as TransformResult
 from mmc_viz.attacks.transforms.noise import gaussian_noise as gaussian_noise
 from mmc_viz.attacks.transforms.noise import noise_accuracy as noise_accuracy
+from mmc_viz.attacks.transforms.noise import unit_noise as unit_noise
 from mmc_viz.attacks.transforms.turns import rotated as rotated
 from mmc_viz.attacks.transforms.turns import rotation as rotation
 from mmc_viz.attacks.transforms.turns import rotation_accuracy as rotation_accuracy

@@ -89,6 +89,26 @@ def noise_accuracy(
     return all_forms(model, images, labels, forms, batch_size, progress)
 
 
+def unit_noise(
+    images: Float[Tensor, "batch channels height width"],
+    *,
+    sample: int = 0,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "batch channels height width"]:
+    """Give the noise that `gaussian_noise` adds with `sigma` 1, without images and model.
+
+    Parameters
+    ----------
+    images : Float[Tensor, "batch channels height width"]
+        Tells the shape.
+    sample : int
+        Number of the draw, from 0 on.
+    generator : torch.Generator, optional
+        As for `gaussian_noise`.
+    """
+    return _normal(draw_seeds(images, generator), sample, images)
+
+
 def _noises(
     images: Images,
     sigma: float | int,
