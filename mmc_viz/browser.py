@@ -69,6 +69,33 @@ class Lab:
         for kernel in self.kernels():
             self.request(f"api/kernels/{kernel}", method="DELETE")
 
+    def ask(self, code: str) -> str:
+        """Run code in the kernel that runs, and give what it prints.
+
+        Raises
+        ------
+        RuntimeError
+            If the code raises an error.
+        """
+        from jupyter_client import BlockingKernelClient
+
+        client = BlockingKernelClient()
+        client.load_connection_file(str(self.runtime / f"kernel-{self.kernels()[0]}.json"))
+        client.start_channels()
+        printed = []
+
+        def keep(message: dict[str, Any]) -> None:
+            if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+                printed.append(message["content"]["text"])
+
+        try:
+            reply = client.execute_interactive(code, output_hook=keep, timeout=60)
+        finally:
+            client.stop_channels()
+        if reply["content"]["status"] != "ok":
+            raise RuntimeError(f"{reply['content']['ename']}: {reply['content']['evalue']}")
+        return "".join(printed)
+
     def request(self, path: str, *, method: str = "GET") -> bytes:
         """Ask the server's REST interface, for instance for `api/kernels`."""
         request = urllib.request.Request(
@@ -192,6 +219,14 @@ class Visit:
                 && cells.every((cell) => cell.model.executionCount !== null);
             }""",
             timeout=seconds * 1000,
+        )
+
+    def pictures(self, within: str = "body") -> list[str]:
+        """Give the pixels of all canvases inside the first element that a selector finds."""
+        return self.page.evaluate(
+            "(within) => [...document.querySelector(within).querySelectorAll('canvas')]"
+            ".map((canvas) => canvas.toDataURL())",
+            within,
         )
 
     def use_theme(self, *, dark: bool) -> None:

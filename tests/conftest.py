@@ -1,8 +1,10 @@
 """What several test modules need: a linear model with known answers, digits, the command line."""
 
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ import torch
 from torch import nn
 
 from mmc_viz.__main__ import main
-from mmc_viz.browser import find_chromium
+from mmc_viz.browser import find_chromium, jupyter_lab, visit
 from mmc_viz.datasets import load_dataset
 
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 
 # Threads that wait for each other on a busy machine cost many times what they save on tiny models.
@@ -103,3 +106,24 @@ def chromium():
     if path is None:
         pytest.skip("no Chromium on this machine (Debian: the package `chromium`)")
     return path
+
+
+@pytest.fixture(scope="module")
+def open_lesson(chromium, tmp_path_factory):
+    """Open a notebook of the course in JupyterLab and run all its cells: `lab, student`.
+
+    Server and page stay for the tests of one module.
+    """
+    with ExitStack() as stack:
+
+        def call(name, *, width=1400, seconds=240):
+            folder = tmp_path_factory.mktemp("lesson")
+            shutil.copy(NOTEBOOKS / name, folder)
+            lab = stack.enter_context(jupyter_lab(folder))
+            student = stack.enter_context(visit(width=width))
+            student.open_notebook(lab, name)
+            student.run_all()
+            student.wait_until_idle(seconds)
+            return lab, student
+
+        yield call
