@@ -48,11 +48,16 @@ def render_cell(cell: nbformat.NotebookNode, reader: Reader, models: Models) -> 
     if cell.cell_type == "markdown":
         words = reader.read(cell.source, cell.get("attachments"))
         return f'<div class="cell words" id="{name}">\n{words}</div>'
-    outputs = "\n".join(
-        filter(None, (render_output(output, reader, models) for output in cell.outputs))
-    )
+    outputs = _outputs(cell, reader, models)
     shown = f'\n<div class="outputs">\n{outputs}\n</div>' if outputs else ""
     return f'<div class="cell program" id="{name}">\n{_code(cell.source)}{shown}</div>'
+
+
+def _outputs(cell: nbformat.NotebookNode, reader: Reader, models: Models) -> str:
+    if "exercises.check(" in cell.source:  # it has checked an answer that nobody has given yet
+        return '<p class="note">The notebook checks your answer.</p>'
+    shown = (render_output(output, reader, models) for output in cell.outputs)
+    return "\n".join(filter(None, shown))
 
 
 def _code(source: str) -> str:

@@ -26,6 +26,9 @@ _ALPHABETS = {
     "monospace": "MONOSPACE",
 }
 _OPENING, _CLOSING = "⟨([{⌊⌈", "⟩)]}⌋⌉"
+_PARTS = dict.fromkeys(("mfrac", "msub", "msup", "munder", "mover", "mroot"), 2) | dict.fromkeys(
+    ("msubsup", "munderover"), 3
+)
 _LIMITS = ("max", "min", "sup", "inf", "lim")  # take their index below them on a line of their own
 _THIN = "0.167em"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}|[a-zA-Z]+")
@@ -62,6 +65,8 @@ def to_mathml(tex: str, *, display: bool = False) -> str:
         element.text = html.unescape(element.text or "")
         if "\\" in element.text:
             raise ValueError(f"The formula {tex!r} has an unknown command, {element.text}.")
+        if len(element) != _PARTS.get(element.tag, len(element)):
+            raise ValueError(f"The formula {tex!r} is not complete: a part of it is missing.")
         _mend_letter(element)
         _mend_colour(element, tex)
         if display and element.tag == "msub" and element[0].text in _LIMITS:

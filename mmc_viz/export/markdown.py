@@ -6,6 +6,7 @@ notebooks lead to the pages of these; pictures that lie beside the notebook go i
 """
 
 import base64
+import html
 import mimetypes
 import re
 from collections.abc import Callable
@@ -29,6 +30,9 @@ _MATH = re.compile(
     | \$ (?P<inline> (?: [^$\\\n] | \\. | \n(?!\s*\n) )+ ) \$
     """,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+_MARKUP = re.compile(
+    r"(<(?:pre|code|script|style)\b.*?</(?:pre|code|script|style)>|<[^<>]*>)", re.DOTALL
 )
 _PLACE = re.compile("\ue000(\\d+)\ue001")
 
@@ -129,6 +133,21 @@ class _Renderer(mistune.HTMLRenderer):
             raise ValueError(f"The picture {url!r} is not there; a page needs it beside the text.")
         kind = mimetypes.guess_type(path.name)[0] or "image/png"
         return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def typeset(page: str) -> str:
+    """Convert the formulas in HTML, as JupyterLab does in what code has shown; none in code."""
+
+    def convert(found: re.Match[str]) -> str:
+        if found["code"] or found["dollar"]:
+            return found["code"] or "$"
+        tex = found["display"] or found["environment"]
+        source = html.unescape(tex or found["inline"]).strip()
+        return to_mathml(source, display=bool(tex))
+
+    parts = _MARKUP.split(page)
+    # Every second part is markup, or code with all that is in it.
+    return "".join(part if i % 2 else _MATH.sub(convert, part) for i, part in enumerate(parts))
 
 
 def read_line(markdown: str) -> str:

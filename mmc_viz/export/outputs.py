@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from mmc_viz.export.embedding import data_script, text
-from mmc_viz.export.markdown import Reader
+from mmc_viz.export.markdown import Reader, typeset
 from mmc_viz.export.models import Models
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -44,7 +44,7 @@ def render_output(output: dict[str, Any], reader: Reader, models: Models) -> str
     if PLOTLY in data:
         return _figure(data[PLOTLY])
     if "text/html" in data:
-        return f'<div class="rich">{"".join(data["text/html"])}</div>'
+        return f'<div class="rich">{typeset("".join(data["text/html"]))}</div>'
     if "text/markdown" in data:
         return f'<div class="rich">{reader.read("".join(data["text/markdown"]))}</div>'
     if "image/svg+xml" in data:
