@@ -13,6 +13,8 @@ the Max-Mahalanobis centers. In fewer dimensions no regular simplex exists and t
 is a spherical code; in the plane it is the regular polygon.
 """
 
+from mmc_viz.centers.arrangements import ARRANGEMENTS as ARRANGEMENTS
+from mmc_viz.centers.arrangements import arrangement as arrangement
 from mmc_viz.centers.drawing import random_centers as random_centers
 from mmc_viz.centers.geometry import Geometry as Geometry
 from mmc_viz.centers.geometry import geometry as geometry
