@@ -1,5 +1,6 @@
 """What several test modules need: a linear model with known answers, digits, the command line."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -106,6 +107,37 @@ def chromium():
     if path is None:
         pytest.skip("no Chromium on this machine (Debian: the package `chromium`)")
     return path
+
+
+@pytest.fixture(scope="session")
+def executed():
+    """Run a notebook in a fresh kernel, once a session whoever asks: path to `Executed`."""
+    from mmc_viz.export import execute
+
+    return functools.cache(execute)
+
+
+@pytest.fixture(scope="session")
+def executed():
+    """Run a notebook in a fresh kernel, with nothing but what is shipped: once for all tests.
+
+    Whoever asks again gets the same result, or the same error.
+    """
+    from mmc_viz.export import execute
+
+    results = {}
+
+    def call(path):
+        if path not in results:
+            try:
+                results[path] = execute(path)
+            except ValueError as error:
+                results[path] = error
+        if isinstance(results[path], ValueError):
+            raise results[path]
+        return results[path]
+
+    return call
 
 
 @pytest.fixture(scope="module")
