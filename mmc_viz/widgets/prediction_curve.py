@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 import traitlets
@@ -133,7 +133,7 @@ class PredictionCurve(Commitment):
         self._ask(question, list(names), list(epsilons), answer)
 
     @classmethod
-    def of(cls, *, objective: str | None = None, lesson: str = "", **settings: Any) -> Self:
+    def of(cls, *, objective: str | None = None, lesson: str = "", **settings: Any) -> "PredictionCurve":
         """Ask for what the settings compute.
 
         Parameters
