@@ -117,29 +117,6 @@ def executed():
     return functools.cache(execute)
 
 
-@pytest.fixture(scope="session")
-def executed():
-    """Run a notebook in a fresh kernel, with nothing but what is shipped: once for all tests.
-
-    Whoever asks again gets the same result, or the same error.
-    """
-    from mmc_viz.export import execute
-
-    results = {}
-
-    def call(path):
-        if path not in results:
-            try:
-                results[path] = execute(path)
-            except ValueError as error:
-                results[path] = error
-        if isinstance(results[path], ValueError):
-            raise results[path]
-        return results[path]
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def open_lesson(chromium, tmp_path_factory):
     """Open a notebook of the course in JupyterLab and run all its cells: `lab, student`.
