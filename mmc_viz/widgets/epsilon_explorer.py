@@ -109,6 +109,8 @@ class EpsilonExplorer(LabWidget):
         Whether the change is drawn instead of the images.
     own : str
         The student's attacks, such as `margin 0.1 50; distance 0.06 200`.
+    seconds : float
+        What the last of them took to compute.
     """
 
     _esm = assemble("epsilon_explorer.js")
@@ -137,6 +139,7 @@ class EpsilonExplorer(LabWidget):
         self._class_names = list(class_names or [])
         self._attack = attack
         self._results: dict[str, dict[str, EpsilonPath]] = {}  # the student's own
+        self.seconds = 0.0
         if attack is not None:
             kwargs.setdefault("objectives", ["cross_entropy", "distance", "margin"])
         if runs is not None:
@@ -264,8 +267,10 @@ class EpsilonExplorer(LabWidget):
             report(-1.0, f"{words}: attacking on {device}…")
             begin = time.perf_counter()
             self.attack(**asked)
-            seconds = time.perf_counter() - begin
-            self.status = f"{words}: {self._counts()}. Computed on {device} in {seconds:.1f} s."
+            self.seconds = time.perf_counter() - begin
+            self.status = (
+                f"{words}: {self._counts()}. Computed on {device} in {self.seconds:.1f} s."
+            )
 
         self._start(work)
 
