@@ -60,11 +60,11 @@ class Prediction(Commitment):
         answer: Callable[[], Any] | Mapping[str, Any],
         **kwargs: Any,
     ):
+        super().__init__(**kwargs)
         self._fields = read_fields(fields)
         self._source = answer
         if not callable(answer):
             self._plain(answer)
-        super().__init__(**kwargs)
         shown = [asdict(field) | {"whole": field.whole} for field in self._fields]
         self._deliver(
             question=question,

@@ -47,7 +47,7 @@ class CurveSettings:
     images: tuple[int, ...] = tuple(range(100))
     objectives: tuple[str, ...] = ("cross_entropy",)
     steps: int = 20
-    epsilons: tuple[float | int, ...] = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
+    epsilons: tuple[float, ...] = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
     seed: int = 0
 
     @property
@@ -133,7 +133,9 @@ class PredictionCurve(Commitment):
         self._ask(question, list(names), list(epsilons), answer)
 
     @classmethod
-    def of(cls, *, objective: str | None = None, lesson: str = "", **settings: Any) -> "PredictionCurve":
+    def of(
+        cls, *, objective: str | None = None, lesson: str = "", **settings: Any
+    ) -> "PredictionCurve":
         """Ask for what the settings compute.
 
         Parameters
@@ -152,6 +154,8 @@ class PredictionCurve(Commitment):
         """
         if objective is not None:
             settings["objectives"] = (objective,)
+        if "epsilons" in settings:
+            settings["epsilons"] = tuple(map(float, settings["epsilons"]))
         widget = super().of(**settings)
         widget.lesson = lesson
         return widget
