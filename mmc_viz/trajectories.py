@@ -72,6 +72,11 @@ class Trajectory:
         return self.margin.double().quantile(0.5, dim=1)
 
     @property
+    def right(self) -> Int[Tensor, " steps"]:
+        """How many images neither this iterate nor an earlier one has fooled."""
+        return (~self.fooled).sum(dim=1)
+
+    @property
     def first_fooled(self) -> list[int | None]:
         """Place in `steps` of the first iterate that fools each image; None where none does."""
         places = self.fooled.int().argmax(dim=0).tolist()

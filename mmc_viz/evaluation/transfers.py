@@ -40,6 +40,11 @@ class TransferMatrix:
     zero_gradient: Bool[Tensor, "sources batch"] | None = None
 
     @property
+    def count(self) -> int:
+        """Number of images."""
+        return self.correct.shape[2]
+
+    @property
     def accuracy(self) -> Float[Tensor, "sources targets"]:
         """Share of images on which the target is right, 0..1."""
         return self.correct.double().mean(dim=2)

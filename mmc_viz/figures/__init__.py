@@ -19,6 +19,7 @@ from mmc_viz.figures.convergences import convergence as convergence
 from mmc_viz.figures.curves import robustness_curves as robustness_curves
 from mmc_viz.figures.densities import density_vs_distance as density_vs_distance
 from mmc_viz.figures.densities import density_vs_loss as density_vs_loss
+from mmc_viz.figures.efforts import effort as effort
 from mmc_viz.figures.maps import embedding as embedding
 from mmc_viz.figures.matrices import attack_matrix as attack_matrix
 from mmc_viz.figures.pages import Exhibit as Exhibit

@@ -5,12 +5,13 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 from mmc_viz.evaluation import TransferMatrix
 from mmc_viz.figures import style
+from mmc_viz.results import ShippedMatrix
 
 _SCALE = "cividis"  # grows in lightness alone, and looks the same to colour-blind eyes
 
 
 def attack_matrix(
-    matrix: TransferMatrix, *, title: str | None = None, theme: str = "both"
+    matrix: TransferMatrix | ShippedMatrix, *, title: str | None = None, theme: str = "both"
 ) -> go.Figure:
     """Draw a transfer matrix: accuracy of each model on images crafted on each.
 
@@ -18,7 +19,7 @@ def attack_matrix(
 
     Parameters
     ----------
-    matrix : TransferMatrix
+    matrix : TransferMatrix or ShippedMatrix
         Its sources become rows, its targets columns.
     title : str, optional
         None: a plain one.
@@ -39,7 +40,7 @@ def attack_matrix(
     rows, columns = len(matrix.sources), len(matrix.targets)
     # Cells stand at numbers, not names: two models may have the same name.
     cells = [(i, j) for i in range(rows) for j in range(columns)]
-    images = matrix.correct.shape[2]
+    images = matrix.count
     heat = go.Heatmap(
         z=accuracy,
         zmin=0,
@@ -116,7 +117,7 @@ def attack_matrix(
     return style.describe(figure, f"Of {images} images: {'; '.join(said)}.")
 
 
-def _sentence(matrix: TransferMatrix, i: int, j: int, images: int) -> str:
+def _sentence(matrix: TransferMatrix | ShippedMatrix, i: int, j: int, images: int) -> str:
     source, target = style.quote(matrix.sources[i]), style.quote(matrix.targets[j])
     return (
         f"{target} gets {style.percent(matrix.accuracy[i][j].item())}"

@@ -26,5 +26,7 @@ from mmc_viz.results.summaries import Summary as Summary
 from mmc_viz.results.summaries import find as find
 from mmc_viz.results.summaries import spreads as spreads
 from mmc_viz.results.summaries import summary as summary
+from mmc_viz.results.transfers import ShippedMatrix as ShippedMatrix
 from mmc_viz.results.transfers import Transferred as Transferred
+from mmc_viz.results.transfers import shipped_transfers as shipped_transfers
 from mmc_viz.results.transfers import transferred as transferred

@@ -1,8 +1,78 @@
-"""Who fools whom, one row a model: images made on itself against those made on the others."""
+"""Who fools whom: the full matrices that ship, and one row a model of them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mmc_viz.locations import DATA_DIR
+
+
+@dataclass(frozen=True)
+class ShippedMatrix:
+    """Who fools whom on one data set, as measured by `mmc-viz results`.
+
+    Attributes
+    ----------
+    sources : list[str]
+        Models on which the images were made.
+    targets : list[str]
+        Models by which they are judged.
+    accuracy : Float[Tensor, "sources targets"]
+        Share of images on which the target is right, 0..1.
+    count : int
+        Number of images.
+    about : str
+        The attack, in words.
+    """
+
+    sources: list[str]
+    targets: list[str]
+    accuracy: Float[Tensor, "sources targets"]
+    count: int
+    about: str
+
+    def of(self, names: Sequence[str]) -> "ShippedMatrix":
+        """Give the part of these models, in this order.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not in the matrix.
+        """
+        unknown = [name for name in names if name not in self.sources]
+        if unknown:
+            raise ValueError(f"`names` must be of {', '.join(self.sources)}; got {unknown[0]!r}.")
+        places = [self.sources.index(name) for name in names]
+        part = self.accuracy[places][:, places]
+        return ShippedMatrix(list(names), list(names), part, self.count, self.about)
+
+
+def shipped_transfers(path: Path | None = None) -> dict[str, ShippedMatrix]:
+    """Read the transfer matrices that ship, by data set.
+
+    Parameters
+    ----------
+    path : Path, optional
+        None: `data/results.json`.
+    """
+    text = (path or DATA_DIR / "results.json").read_text(encoding="utf-8")
+    return {
+        dataset: ShippedMatrix(
+            list(one["weights"]),
+            list(one["weights"]),
+            torch.tensor(one["accuracy"], dtype=torch.float64),
+            one["images"],
+            f"{one['attack'].upper()} on the {one['objective']}, {one['steps']} steps, "
+            f"eps {one['eps']:.3g}",
+        )
+        for dataset, one in json.loads(text)["transfer"].items()
+    }
 
 
 @dataclass(frozen=True)
