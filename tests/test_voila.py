@@ -1,0 +1,93 @@
+"""The first lesson as an app under Voila: pictures, sliders, and a kernel that answers."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mmc_viz.browser import visit
+
+pytestmark = pytest.mark.browser
+LESSON = Path(__file__).parents[1] / "notebooks" / "01_slide_epsilon.ipynb"
+
+
+@contextmanager
+def voila(notebook, folder):
+    """Serve a notebook by Voila, with settings and runtime files set apart; give its address."""
+    pytest.importorskip("voila")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shutil.copy(notebook, folder)
+    own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "RUNTIME")}
+    command = [sys.executable, "-m", "voila", notebook.name, "--no-browser", f"--port={port}"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            command, cwd=folder, env=os.environ | own, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        wait_until_it_answers(url + "voila/static/main.js", server, folder / "log")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def wait_until_it_answers(url, server, log):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=10)
+            return
+        except urllib.error.HTTPError:
+            return  # not this file, but an answer
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+    pytest.fail(f"Voila did not answer:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def test_the_lesson_is_an_app(chromium, tmp_path):
+    refused = []
+    with voila(LESSON, tmp_path) as url, visit() as reader:
+        web = reader.page
+
+        def filter_request(route):
+            ours = route.request.url.startswith(url)
+            if not ours:
+                refused.append(route.request.url)
+            return route.continue_() if ours else route.abort()
+
+        web.route("**/*", filter_request)
+        web.goto(url, timeout=240_000)
+        web.wait_for_selector('.mmcviz-explorer[data-ready="true"]', timeout=240_000)
+        slider = web.locator(".mmcviz-explorer .mmcviz-slider").first
+        before = web.locator(".mmcviz-explorer canvas").first.evaluate("c => c.toDataURL()")
+        slider.press("End")
+        assert before != web.locator(".mmcviz-explorer canvas").first.evaluate("c => c.toDataURL()")
+
+        # The kernel is there: it takes a guess, and sends what was locked.
+        waiting = '.mmcviz-explorer[data-locked="true"]'
+        locked = web.locator(waiting).count()
+        assert locked > 0
+        guess = web.locator(".mmcviz-prediction").first
+        for number in guess.locator("input[type=number]").all():
+            number.fill("10")
+        guess.get_by_role("button", name="Commit").click()
+        web.wait_for_selector(".mmcviz-prediction[data-committed=true]", timeout=60_000)
+        web.wait_for_function(
+            "([waiting, n]) => document.querySelectorAll(waiting).length < n", arg=[waiting, locked]
+        )
+
+        # Voila asks a server of others for its icons, and gets along without.
+        missed = [error for error in reader.errors if error.startswith("Failed to load resource")]
+        assert all("fontawesome" in address for address in refused)
+        assert len(missed) <= len(refused) and reader.errors == missed
