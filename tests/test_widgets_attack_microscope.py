@@ -5,7 +5,7 @@ from traitlets import TraitError
 
 from mmc_viz.microscope import read_header
 from mmc_viz.widgets import AttackMicroscope, replay
-from mmc_viz.widgets.attack_microscope import write_number
+from mmc_viz.widgets.attack_microscope import FATES, write_number
 
 SETTINGS = {
     "models": ("digits-sce", "digits-mmc"),
@@ -90,6 +90,21 @@ def test_a_code_restores_the_situation_to_the_byte(microscope):
     assert again.code == microscope.code and again.sentence == microscope.sentence
 
 
+def test_the_fate_of_a_climb_is_what_its_numbers_say(microscope):
+    fates = set()
+    for one in read_header(microscope.slides)["slides"]:
+        key = (one["model"], one["objective"], one["restart"])
+        fooled, fate = microscope.fooled_at(*key), microscope.fate(*key)
+        above = [k for k, margin in enumerate(one["margins"]) if margin > 0]
+        assert fooled == (above[0] if above else None)
+        assert (fate == FATES[2]) == bool(above)
+        assert (fate == FATES[0]) == (not above and set(one["slopes"]) == {0})
+        fates.add(fate)
+    assert len(fates) > 1
+    with pytest.raises(ValueError, match="no climb of 'SCE' on 'dlr'"):
+        microscope.fate("SCE", "dlr")
+
+
 def test_attacking_again_changes_the_settings_and_keeps_the_climb():
     widget = AttackMicroscope.of(**SETTINGS | {"objectives": ("margin",)})
     widget.subject, widget.restart = "MMC", 1
@@ -117,7 +132,7 @@ def test_attacking_again_changes_the_settings_and_keeps_the_climb():
         ({"eps": None}, r"`eps` must lie in \[0, 1\]; got None."),
         ({"eps": 0}, "`eps` must be above 0"),
         ({"step_size": 2}, r"`step_size` must lie in \[0, 1\]; got 2."),
-        ({"image": -1}, "`image` must be a whole number from 0 on; got -1."),
+        ({"image": -1}, "`image` must be a whole number, 0 to 1000000; got -1."),
         ({"models": ("x",)}, "'models' is none of image, eps"),
     ],
 )

@@ -51,6 +51,12 @@ def test_the_sentence_states_the_numbers(bench, noise, turn):
     assert change == pytest.approx(float(found.change[noise, turn]), abs=6e-4)
 
 
+def test_the_nearest_strengths_answer(bench):
+    found = bench.disturbances
+    assert bench.right("MMC", sigma=0.16, degrees=-24) == int(found.right("MMC")[1, 1])
+    assert bench.right("SCE") == int(found.right("SCE")[0, 2])
+
+
 def test_places_out_of_range_are_clamped(bench):
     bench.noise, bench.turn = 99, -1
     assert (bench.noise, bench.turn) == (2, 0)

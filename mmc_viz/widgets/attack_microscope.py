@@ -24,6 +24,8 @@ from mmc_viz.widgets.base import LabWidget, Report
 from mmc_viz.widgets.subjects import find_images, find_models
 
 _MOST_STEPS, _MOST_STARTS = 100, 10
+#: What may become of a climb.
+FATES = ("it never moves", "it moves, but fools nobody", "it fools the model")
 _FORM = ("image", "eps", "steps", "step_size", "restarts", "momentum")
 
 
@@ -66,28 +68,6 @@ class MicroscopeSettings:
     objectives: tuple[str, ...] = ("cross_entropy", "margin")
     seed: int = 0
 
-    def check(self) -> None:
-        """Refuse what a page could not show.
-
-        Raises
-        ------
-        ValueError
-            With the name, the rule and the value.
-        """
-        for name, low, high in (("steps", 1, _MOST_STEPS), ("restarts", 1, _MOST_STARTS)):
-            value = getattr(self, name)
-            # The browser sends null for a field that is empty.
-            if type(value) is not int or not low <= value <= high:
-                raise ValueError(f"`{name}` must be a whole number, {low} to {high}; got {value}.")
-        if type(self.image) is not int or self.image < 0:
-            raise ValueError(f"`image` must be a whole number from 0 on; got {self.image}.")
-        for name in ("eps", "step_size"):
-            value = getattr(self, name)
-            if not isinstance(value, float | int) or not 0 <= value <= 1:
-                raise ValueError(f"`{name}` must lie in [0, 1]; got {value}.")
-        if self.eps == 0:
-            raise ValueError("`eps` must be above 0: with no budget there is no step to see.")
-
 
 class AttackMicroscope(LabWidget):
     """A climb on one image, step by step.
@@ -126,12 +106,32 @@ class AttackMicroscope(LabWidget):
     @property
     def shown(self) -> dict[str, Any]:
         """The numbers of the climb that is shown, as the browser has them."""
-        return next(one for one in self._header["slides"] if self._is_shown(one))
+        return self._find(self.subject, self.objective, self.restart)
 
     @property
     def sentence(self) -> str:
         """What the browser says under the picture."""
         return write_sentence(self._header, self.shown, self.step)
+
+    def fooled_at(self, subject: str, objective: str, restart: int = 0) -> int | None:
+        """First step at which this climb fools the model; None if none does."""
+        one = self._find(subject, objective, restart)
+        wrong = [seen != self._header["label"] for seen in one["predicted"]]
+        return wrong.index(True) if any(wrong) else None
+
+    def fate(self, subject: str, objective: str, restart: int = 0) -> str:
+        """Say what becomes of this climb: one of `FATES`."""
+        if self.fooled_at(subject, objective, restart) is not None:
+            return FATES[2]
+        one = self._find(subject, objective, restart)
+        return FATES[0] if not any(one["slopes"]) else FATES[1]
+
+    def _find(self, subject: str, objective: str, restart: int) -> dict[str, Any]:
+        key = (subject, objective, restart)
+        for one in self._header["slides"]:
+            if (one["model"], one["objective"], one["restart"]) == key:
+                return one
+        raise ValueError(f"there is no climb of {subject!r} on {objective!r}, start {restart}.")
 
     def attack(self, **asked: Any) -> None:
         """Attack again with other settings, such as `eps=0.03, steps=10`; the rest stays.
@@ -146,18 +146,22 @@ class AttackMicroscope(LabWidget):
     def do_attack(self, **asked: Any) -> None:
         """Attack again in a thread, at the browser's wish."""
         settings = self._asked(asked)
-        self._start(lambda report: self._adopt(settings, report), "Done: this is the new attack.")
+
+        def work(report: Report) -> None:
+            self._adopt(settings, report)
+            self.status = "Done: this is the new attack."
+
+        self._start(work)
 
     def _asked(self, asked: dict[str, Any]) -> MicroscopeSettings:
         unknown = [name for name in asked if name not in _FORM]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is none of {', '.join(_FORM)}.")
-        settings = replace(self.settings or MicroscopeSettings(), **asked)
-        settings.check()
-        return settings
+        _check(asked)
+        return replace(self.settings or MicroscopeSettings(), **asked)
 
     def _compute(self, settings: MicroscopeSettings, report: Report) -> dict[str, Any]:
-        settings.check()
+        _check(asdict(settings))
         data = find_images(settings.dataset, [settings.image])
         models = find_models(settings.models, self._models)
         found = {}
@@ -216,6 +220,22 @@ class AttackMicroscope(LabWidget):
     @traitlets.validate("step")
     def _clamp_step(self, proposal: traitlets.Bunch) -> int:
         return min(max(proposal["value"], 0), self._header["steps"])
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Refuse settings that a page could not show, with the name, the rule and the value."""
+    limits = {"steps": (1, _MOST_STEPS), "restarts": (1, _MOST_STARTS), "image": (0, 10**6)}
+    for name, value in values.items():
+        # The browser sends null for a field that is empty.
+        if name in limits:
+            low, high = limits[name]
+            if type(value) is not int or not low <= value <= high:
+                raise ValueError(f"`{name}` must be a whole number, {low} to {high}; got {value}.")
+        elif name in ("eps", "step_size"):
+            if not isinstance(value, float | int) or not 0 <= value <= 1:
+                raise ValueError(f"`{name}` must lie in [0, 1]; got {value}.")
+    if values.get("eps") == 0:
+        raise ValueError("`eps` must be above 0: with no budget there is no step to see.")
 
 
 def write_sentence(header: dict[str, Any], slide: dict[str, Any], step: int) -> str:

@@ -116,13 +116,24 @@ class NoiseBench(LabWidget):
         """What the browser says under the pictures."""
         return write_sentence(self.disturbances, self.noise, self.turn)
 
+    def right(self, title: str, *, sigma: float | int = 0, degrees: float | int = 0) -> int:
+        """How many images a model gets right at the strengths nearest to these."""
+        found = self.disturbances
+        s, d = (
+            min(range(len(values)), key=lambda k: abs(values[k] - wanted))
+            for values, wanted in ((found.sigmas, sigma), (found.degrees, degrees))
+        )
+        return int(found.right(title)[s, d])
+
     def do_redraw(self) -> None:
         """Draw other noise, at the browser's wish: the next seed."""
         settings = replace(self.settings, seed=self.settings.seed + 1)
-        self._start(
-            lambda report: self._adopt(settings, report),
-            f"This is the noise of seed {settings.seed}.",
-        )
+
+        def work(report: Report) -> None:
+            self._adopt(settings, report)
+            self.status = f"This is the noise of seed {settings.seed}."
+
+        self._start(work)
 
     def _compute(self, settings: BenchSettings, report: Report) -> dict[str, Any]:
         sigmas, degrees = settings.strengths()
