@@ -9,6 +9,8 @@ from torch import Tensor
 
 from mmc_viz import tables
 
+_TITLES = {"lgm": "L-GM", "center": "center loss", "mmc_random": "MMC, random centers"}
+
 
 @dataclass(frozen=True)
 class Reel:
@@ -35,6 +37,11 @@ class Reel:
         for each true class. Not a number where the loss is below 0.
     scatter : Float[Tensor, "frames"]
         Scatter within the classes over scatter of the class means, tr Sw / tr Sb.
+    stretch : Float[Tensor, "frames"]
+        How long a class is in the direction away from the middle of all class means, over how wide
+        it is across: standard deviations, the median over the classes. 1 for a ball.
+    away : Float[Tensor, "frames"]
+        Median distance of a feature to the place of its class, over the mean norm of the places.
     """
 
     head: str
@@ -46,6 +53,13 @@ class Reel:
     extent: tuple[float, float, float, float]
     log10: Float[Tensor, "frames num_classes rows columns"]
     scatter: Float[Tensor, " frames"]
+    stretch: Float[Tensor, " frames"]
+    away: Float[Tensor, " frames"]
+
+    @property
+    def title(self) -> str:
+        """What the head is called."""
+        return _TITLES.get(self.head, self.head.upper())
 
     @property
     def outside(self) -> Int[Tensor, " frames"]:
@@ -83,17 +97,24 @@ class Film:
         """Give one row for each head and frame."""
         return [
             {
-                "head": reel.head,
+                "title": reel.title,
                 "epoch": epoch,
                 "right": int((reel.predicted[k] == self.labels).sum()),
                 "images": len(self.labels),
                 "median_loss": float(reel.losses[k].quantile(0.5)),
                 "scatter": float(reel.scatter[k]),
+                "stretch": float(reel.stretch[k]),
+                "away": float(reel.away[k]),
                 "outside": int(reel.outside[k]),
             }
             for reel in self.reels
             for k, epoch in enumerate(self.epochs)
         ]
+
+    @property
+    def last(self) -> dict[str, dict[str, Any]]:
+        """Title of each head to its row of the last frame."""
+        return {row["title"]: row for row in self.rows() if row["epoch"] == self.epochs[-1]}
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Give the rows as JSON; write it too if `path` is given."""

@@ -116,8 +116,8 @@ def _reel(head: str, taken: list[Snapshot], resolution: int) -> Reel:
     places, places_are = zip(*(_places(one) for one in taken), strict=True)
     extent = _extent([one.features for one in taken], torch.cat(places))
     left, right, bottom, top = extent
-    grids, losses, scatter = [], [], []
-    for one in taken:
+    grids, losses, shapes = [], [], []
+    for one, own in zip(taken, places, strict=True):
         extents = ((left, right), (bottom, top))
         found = [
             loss_on_plane(one.head, label, whole(2), extent=extents, resolution=resolution)
@@ -125,7 +125,8 @@ def _reel(head: str, taken: list[Snapshot], resolution: int) -> Reel:
         ]
         grids.append(torch.stack([contours.log10 for contours in found]))
         losses.append(one.head(one.features, one.labels))
-        scatter.append(neural_collapse(one.features, one.labels).nc1_ratio)
+        shapes.append(_shape(one, own))
+    scatter, stretch, away = torch.tensor(shapes, dtype=torch.float64).unbind(dim=1)
     return Reel(
         head=head,
         features=torch.stack([one.features for one in taken]),
@@ -135,7 +136,28 @@ def _reel(head: str, taken: list[Snapshot], resolution: int) -> Reel:
         places_are=places_are[0],
         extent=extent,
         log10=torch.stack(grids),
-        scatter=torch.tensor(scatter, dtype=torch.float64),
+        scatter=scatter,
+        stretch=stretch,
+        away=away,
+    )
+
+
+def _shape(one: Snapshot, places: Float[Tensor, "num_classes 2"]) -> tuple[float, float, float]:
+    """Measure scatter, stretch and distance from the places; see `Reel`."""
+    points, labels = one.features.double(), one.labels
+    means = torch.stack([points[labels == k].mean(dim=0) for k in range(len(places))])
+    outwards = torch.nn.functional.normalize(means - means.mean(dim=0), dim=1)
+    across = torch.stack([-outwards[:, 1], outwards[:, 0]], dim=1)
+    rest = points - means[labels]
+    along = [((rest * axes[labels]).sum(dim=1)).square() for axes in (outwards, across)]
+    length, width = (
+        torch.stack([part[labels == k].mean() for k in range(len(places))]).sqrt() for part in along
+    )
+    distance = (points - places[labels].double()).norm(dim=1) / places.double().norm(dim=1).mean()
+    return (
+        neural_collapse(one.features, labels).nc1_ratio,
+        float((length / width).quantile(0.5)),
+        float(distance.quantile(0.5)),
     )
 
 

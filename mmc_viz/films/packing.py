@@ -39,7 +39,7 @@ def pack_film(film: Film) -> bytes:
         "resolution": film.reels[0].log10.shape[-1],
         "rows": film.rows(),
         "reels": [
-            {"head": reel.head, "places_are": reel.places_are, "extent": reel.extent}
+            {"title": reel.title, "places_are": reel.places_are, "extent": reel.extent}
             for reel in film.reels
         ],
     }

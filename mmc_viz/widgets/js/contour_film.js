@@ -10,14 +10,12 @@ import { gridOf, unpackFilm } from "./film.js";
 import { paintLossMap, paintLossScale } from "./loss_map.js";
 import { make, makeButton, makeField, mayAnimate, openFrame } from "./page.js";
 
-const TITLES = { lgm: "L-GM" };
 const HOLD = 900; // milliseconds between two epochs while it plays
 const GLIDE = 550; // of which the points are on their way
 const GAP = 24;
-const HINT = "Point at a feature, or go to a picture with Tab: [ and ] step through the images, "
-  + "arrow keys through the epochs.";
+const HINT = "Large markers are centers, or class means where there are none; crosses are errors. Point "
+  + "at a feature, or go to a picture with Tab: [ and ] step through images, arrow keys through epochs.";
 
-const titleOf = (head) => TITLES[head] ?? head.toUpperCase();
 const two = (value) => (Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2)).replace("-", "−");
 
 function render({ model, el }) {
@@ -58,9 +56,9 @@ function render({ model, el }) {
 
   function buildPanels() {
     panels = film.reels.map((reel) => {
-      const box = make("section", "mmcviz-panel", null, { "aria-label": titleOf(reel.head) });
+      const box = make("section", "mmcviz-panel", null, { "aria-label": reel.title });
       const head = make("p", "mmcviz-title", box);
-      make("strong", "", head).textContent = titleOf(reel.head);
+      make("strong", "", head).textContent = reel.title;
       const words = make("span", "mmcviz-words", head);
       const canvas = make("canvas", "mmcviz-canvas mmcviz-plane", box, { role: "img", tabindex: 0 });
       const panel = { reel, box, words, canvas, context: canvas.getContext("2d"), side: 0, ratio: 1 };
@@ -73,7 +71,7 @@ function render({ model, el }) {
   function arrange() {
     const width = body.clientWidth;
     const count = panels.length;
-    const columns = width >= 1240 ? Math.min(count, 4) : width >= 560 ? Math.min(count, 2) : 1;
+    const columns = width >= 1240 ? Math.min(count, 4) : width >= 480 ? Math.min(count, 2) : 1;
     const highest = Math.max(0.4 * window.innerHeight, 250); // two rows and the slider in view
     const room = Math.floor((width - (columns - 1) * GAP) / columns);
     const side = columns > 1 && count > columns ? Math.min(room, highest) : Math.min(room, 420);
@@ -209,9 +207,6 @@ function render({ model, el }) {
       legend.fillText(name, x + 10 * ratio, 12 * ratio);
       x += legend.measureText(name).width + 28 * ratio;
     });
-    const means = new Set(film.reels.map(({ places_are: are }) => are));
-    const words = means.size > 1 ? "centers or class means" : [...means][0];
-    legend.fillText(`large: ${words};  ×: wrong`, x, 12 * ratio);
     legend.font = `600 ${13 * ratio}px ${colours.family}`;
     legend.fillText("loss", 2 * ratio, 46 * ratio);
     const from = 46 * ratio;
@@ -248,10 +243,10 @@ function render({ model, el }) {
       const outside = row.outside ? `; ${row.outside} features lie outside, drawn at the edge` : "";
       panels[r].canvas.setAttribute(
         "aria-label",
-        `${titleOf(reel.head)}, epoch ${film.epochs[step]}: features over the contours of the loss of `
+        `${reel.title}, epoch ${film.epochs[step]}: features over the contours of the loss of `
           + `${classWords()}. ${row.right} of ${row.images} right${outside}.`,
       );
-      return `${titleOf(reel.head)} ${row.right} right, median loss ${two(row.median_loss)}, `
+      return `${reel.title} ${row.right} right, median loss ${two(row.median_loss)}, `
         + `scatter ${two(row.scatter)}`;
     });
     frame.say(`Epoch ${film.epochs[step]} of ${last}, ${film.count} test images: ${parts.join("; ")}.`);
@@ -270,16 +265,17 @@ function render({ model, el }) {
   function writeImage() {
     const sees = film.reels.map((reel) => {
       const at = step * film.count + image;
-      return `${titleOf(reel.head)} sees ${film.class_names[reel.predicted[at]]}, `
+      return `${reel.title} sees ${film.class_names[reel.predicted[at]]}, `
         + `loss ${two(reel.losses[at])}`;
     });
     return `Image ${image}, class ${film.class_names[film.labels[image]]}. ${sees.join("; ")}.`;
   }
 
   frame.table(() => ({
-    head: ["head", "epoch", "right", "median loss", "scatter", "outside"],
+    head: ["loss", "epoch", "right", "median loss", "scatter", "stretch", "away", "outside"],
     rows: film.rows.map((row) => [
-      titleOf(row.head), row.epoch, row.right, two(row.median_loss), two(row.scatter), row.outside,
+      row.title, row.epoch, row.right, two(row.median_loss), two(row.scatter),
+      two(row.stretch), two(row.away), row.outside,
     ]),
   }));
 
