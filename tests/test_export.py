@@ -59,9 +59,19 @@ def test_names_of_functions_are_words_and_products_are_letters():
     assert ">log</mo>" in to_mathml(r"\log x")
 
 
-def test_a_formula_of_its_own_line_has_limits_below_and_others_beside():
-    assert "<munder><mo" in to_mathml(r"\max_i h_i", display=True)
-    assert "<msub><mo" in to_mathml(r"\max_i h_i")
+def test_what_has_limits_lets_the_browser_choose_their_place():
+    for tex in (r"\max_i h_i", r"\frac{1}{\sum_i h_i}"):
+        assert re.search('<munder><mo[^>]* movablelimits="true"', to_mathml(tex, display=True))
+
+
+def test_brackets_of_a_given_size_grow_with_what_stands_in_them():
+    said = to_mathml(r"\Big\lVert \sum_i z_i \Big\rVert^2 + \bigl( x \bigr)")
+    assert re.findall('form="(pre|post)fix"[^>]*>(.)', said) == [
+        ("pre", "‖"),
+        ("post", "‖"),
+        ("pre", "("),
+        ("post", ")"),
+    ]
 
 
 def test_colours_are_left_to_the_style_sheet_of_the_page():
@@ -70,7 +80,8 @@ def test_colours_are_left_to_the_style_sheet_of_the_page():
         coloured = to_mathml(tex)
         assert coloured.count(styled) == 1
         assert coloured.index(styled) < coloured.index("<mi>z</mi>") < coloured.index("<mo>+</mo>")
-    known = re.findall("--tex-([0-9a-f]{6})", page._read("page.css"))
+    dark = re.search(r'data-theme="dark".*?}', page._read("page.css"), re.DOTALL).group()
+    known = re.findall("--tex-([0-9a-f]{6}):", dark)
     assert "0072b2" in known and len(known) == len(set(known))
 
 

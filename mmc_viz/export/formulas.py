@@ -29,7 +29,22 @@ _OPENING, _CLOSING = "⟨([{⌊⌈", "⟩)]}⌋⌉"
 _PARTS = dict.fromkeys(("mfrac", "msub", "msup", "munder", "mover", "mroot"), 2) | dict.fromkeys(
     ("msubsup", "munderover"), 3
 )
-_LIMITS = ("max", "min", "sup", "inf", "lim")  # take their index below them on a line of their own
+#: What latex2mathml does not know, in terms of what it does.
+_REWRITTEN = {
+    r"\\arg(?![a-zA-Z])": r"\\operatorname{arg}\\,",
+    r"\\operatorname\*?\s*\{": r"\\mathrm{",
+    r"\\begin\{(?:aligned|align\*?|split)\}": r"\\begin{array}{rlrl}",
+    r"\\end\{(?:aligned|align\*?|split)\}": r"\\end{array}",
+    r"\\!": "",
+    # Brackets of a given size do not grow with what stands in them; those of \left and \right do.
+    r"\\[bB]igg?l?\s*(?=\(|\[|\\\{|\\(?:l[vV]ert|langle|lfloor|lceil)(?![a-zA-Z]))": r"\\left",
+    r"\\[bB]igg?r?\s*(?=\)|\]|\\\}|\\(?:r[vV]ert|rangle|rfloor|rceil)(?![a-zA-Z]))": r"\\right",
+    r"\\[bB]igg?l\s*(?=\||\\\|)": r"\\left",
+    r"\\[bB]igg?r\s*(?=\||\\\|)": r"\\right",
+}
+#: These take their index below them where there is room, and beside them within a line.
+_LIMITS = ("max", "min", "sup", "inf", "lim", "∑", "∏")
+_UNDER = {"msub": "munder", "msubsup": "munderover"}
 _THIN = "0.167em"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}|[a-zA-Z]+")
 
@@ -54,8 +69,9 @@ def to_mathml(tex: str, *, display: bool = False) -> str:
     ValueError
         If it is no formula, or has a command that is not known.
     """
-    source = re.sub(r"\\arg(?![a-zA-Z])", r"\\operatorname{arg}\\,", tex)
-    source = re.sub(r"\\operatorname\*?\s*\{", r"\\mathrm{", source)
+    source = tex
+    for pattern, instead in _REWRITTEN.items():
+        source = re.sub(pattern, instead, source)
     try:
         root = convert_to_element(source, display="block" if display else "inline")
     except Exception as error:  # it has a dozen kinds of its own
@@ -69,14 +85,26 @@ def to_mathml(tex: str, *, display: bool = False) -> str:
             raise ValueError(f"The formula {tex!r} is not complete: a part of it is missing.")
         _mend_letter(element)
         _mend_colour(element, tex)
-        if display and element.tag == "msub" and element[0].text in _LIMITS:
-            element.tag = "munder"
+        if "columnalign" in element.attrib:  # browsers know the style sheet's word alone
+            _align(element, element.attrib.pop("columnalign").split())
     for element in list(root.iter()):
+        if element.tag in _UNDER and element[0].text in _LIMITS:
+            element.tag = _UNDER[element.tag]
+            element[0].set("movablelimits", "true")
         _join_letters(element)
     _pair_bars(root)
     for element in root.iter():
         _space_names(element)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _align(element: Element, ways: list[str]) -> None:
+    """Align the columns of a table, or a single cell."""
+    for row in element if element.tag == "mtable" else []:
+        for cell, way in zip(row, ways, strict=False):
+            cell.set("style", f"text-align: {way}")
+    if element.tag == "mtd":
+        element.set("style", f"text-align: {ways[0]}")
 
 
 def _mend_letter(element: Element) -> None:
@@ -85,11 +113,12 @@ def _mend_letter(element: Element) -> None:
     if variant in _ALPHABETS:
         element.text = "".join(_letter(character, variant) for character in element.text or "")
         del element.attrib["mathvariant"]
-    if element.tag == "mi" and element.text in ("⟨", "⟩", "±", "∓", "&"):
-        element.tag = "mo"
-    if element.tag == "mo" and element.text in ("⟨", "⟩"):
-        element.set("form", "prefix" if element.text == "⟨" else "postfix")
-        element.set("stretchy", "false")
+    text = element.text or ""
+    if element.tag == "mi" and len(text) == 1 and text not in "∞∂∇":
+        if unicodedata.category(text) in ("Sm", "Ps", "Pe"):  # a sign or a bracket
+            element.tag = "mo"
+    if element.tag == "mo" and text and text in "⟨⟩⌊⌋⌈⌉":
+        _turn(element, opens=text in _OPENING)
 
 
 def _letter(character: str, variant: str) -> str:
@@ -134,8 +163,12 @@ def _pair_bars(root: Element) -> None:
         if len(same) % 2:  # a single bar is a condition, p(y | x)
             continue
         for place, element in enumerate(same):
-            element.set("form", "postfix" if place % 2 else "prefix")
-            element.set("stretchy", "false")
+            _turn(element, opens=place % 2 == 0)
+
+
+def _turn(bracket: Element, *, opens: bool) -> None:
+    bracket.set("form", "prefix" if opens else "postfix")
+    bracket.set("stretchy", "false")
 
 
 def _space_names(row: Element) -> None:
