@@ -101,6 +101,9 @@ def test_the_fate_of_a_climb_is_what_its_numbers_say(microscope):
         assert (fate == FATES[0]) == (not above and set(one["slopes"]) == {0})
         fates.add(fate)
     assert len(fates) > 1
+    assert microscope.fooling("MMC", "margin") == sum(
+        microscope.fate("MMC", "margin", restart) == FATES[2] for restart in range(2)
+    )
     with pytest.raises(ValueError, match="no climb of 'SCE' on 'dlr'"):
         microscope.fate("SCE", "dlr")
 

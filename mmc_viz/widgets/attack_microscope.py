@@ -126,6 +126,12 @@ class AttackMicroscope(LabWidget):
         one = self._find(subject, objective, restart)
         return FATES[0] if not any(one["slopes"]) else FATES[1]
 
+    def fooling(self, subject: str, objective: str) -> int:
+        """Count the starts from which this climb fools the model."""
+        starts = 1 + max(one["restart"] for one in self._header["slides"])
+        found = [self.fooled_at(subject, objective, restart) for restart in range(starts)]
+        return sum(step is not None for step in found)
+
     def _find(self, subject: str, objective: str, restart: int) -> dict[str, Any]:
         key = (subject, objective, restart)
         for one in self._header["slides"]:
@@ -184,13 +190,13 @@ class AttackMicroscope(LabWidget):
             )
         packed = pack_slides(found)
         self._header = read_header(packed)
-        first = self._header["slides"][0]
-        keep = any(self._is_shown(one) for one in self._header["slides"])
-        view = {} if keep else {"subject": first["model"], "objective": first["objective"]}
+        # The view is no secret of a locked widget, and what a code says of it comes later.
+        if not any(self._is_shown(one) for one in self._header["slides"]):
+            first = self._header["slides"][0]
+            self.subject, self.objective, self.restart = first["model"], first["objective"], 0
+        self.step = 0
         values = asdict(settings)
-        form = {name: values[name] for name in _FORM}
-        restart = self.restart if keep else 0
-        return {"slides": packed, "form": form, **view, "restart": restart, "step": 0}
+        return {"slides": packed, "form": {name: values[name] for name in _FORM}}
 
     def _is_shown(self, one: dict[str, Any]) -> bool:
         return (one["model"], one["objective"], one["restart"]) == (

@@ -150,8 +150,9 @@ class NoiseBench(LabWidget):
             watch=lambda share: report(share, "asking the models…"),
         )
         self._found = found
-        view = {"noise": 0, "turn": len(degrees) // 2} if fresh else {}
-        return {"bench": pack_disturbances(found), **view}
+        # The view is no secret of a locked widget, and what a code says of it comes later.
+        self.noise, self.turn = (0, len(degrees) // 2) if fresh else (self.noise, self.turn)
+        return {"bench": pack_disturbances(found)}
 
     @traitlets.validate("noise", "turn")
     def _clamp(self, proposal: traitlets.Bunch) -> int:

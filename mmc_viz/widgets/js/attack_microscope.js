@@ -27,7 +27,8 @@ function buildMicroscope({ root, controls, body }) {
 
   const left = make("div", "mmcviz-hillside", body);
   const hill = make("canvas", "mmcviz-canvas mmcviz-hill", left, { role: "img", tabindex: 0 });
-  const legend = make("ul", "mmcviz-legend", left, { "aria-label": "Legend" });
+  const right = make("div", "mmcviz-readings", body);
+  const legend = make("ul", "mmcviz-legend", body, { "aria-label": "Legend" });
   for (const [kind, words] of [
     ["point", "where the attack is"], ["arrow", "the next step, and its projection Π (dashed)"],
     ["budget", "the budget ε, cut by this plane"], ["boundary", "beyond it the model errs"],
@@ -38,7 +39,6 @@ function buildMicroscope({ root, controls, body }) {
     make("span", "", item).textContent = words;
   }
   const height = legend.querySelector(".mmcviz-key-height > :last-child");
-  const right = make("div", "mmcviz-readings", body);
   const pictures = make("canvas", "mmcviz-canvas mmcviz-pictures", right, { role: "img" });
   const curves = make("canvas", "mmcviz-canvas mmcviz-curves", right, { role: "img" });
   const note = make("p", "mmcviz-note");
