@@ -17,6 +17,7 @@ from mmc_viz.audit.auditing import audit as audit
 from mmc_viz.audit.blindness import Blindness as Blindness
 from mmc_viz.audit.blindness import blindness as blindness
 from mmc_viz.audit.blindness import slopes as slopes
+from mmc_viz.audit.blindness import softmax_in_float64 as softmax_in_float64
 from mmc_viz.audit.report import AuditReport as AuditReport
 from mmc_viz.audit.report import Check as Check
 from mmc_viz.audit.temperature import Tempered as Tempered

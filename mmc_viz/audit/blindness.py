@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mmc_viz.attacks import frozen, pgd
 from mmc_viz.audit.temperature import Tempered
 from mmc_viz.evaluation import correct
-from mmc_viz.objectives import Objective, resolve
+from mmc_viz.objectives import Objective, cross_entropy, resolve
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,17 @@ class Blindness:
             {"temperature": temperature, "no slope": flat[k], "accuracy": self.accuracy[k].item()}
             for k, temperature in enumerate(self.temperatures)
         ]
+
+
+def softmax_in_float64(
+    logits: Float[Tensor, "batch num_classes"], labels: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    """Cross-entropy in float64 of logits that were computed in less: a repair that fails.
+
+    Its slope is not zero, but too small to travel back through a network in float32. What does work
+    is `mmc_viz.objectives.cross_entropy_float64`.
+    """
+    return cross_entropy(logits.double(), labels)
 
 
 def slopes(

@@ -1,7 +1,7 @@
 """Audit a model before the student's eyes: each check is filled in as soon as it is answered."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import traitlets
 
@@ -97,10 +97,14 @@ class AuditCard(LabWidget):
     checks = traitlets.List(traitlets.Dict()).tag(sync=True)
     outcome = traitlets.Dict().tag(sync=True)
 
+    def __init__(self, **kwargs: Any):
+        self._answered: list[dict[str, str]] = []
+        super().__init__(**kwargs)
+
     @classmethod
     def of(
         cls, *, models: Any = None, claim: float | int | None = None, **settings: Any
-    ) -> "AuditCard":
+    ) -> Self:
         """Open a card.
 
         Parameters
@@ -129,6 +133,22 @@ class AuditCard(LabWidget):
         """What the browser says of the outcome."""
         return write_outcome(self.model, self.outcome, self.checks) if self.outcome else ""
 
+    @property
+    def failed(self) -> int:
+        """How many checks have failed."""
+        return sum(check["verdict"] == "fail" for check in self._answered)
+
+    def finish(self) -> Self:
+        """Ask all checks that have not been asked; also while the card is locked.
+
+        Returns
+        -------
+        self : AuditCard
+        """
+        if self.settings is not None and not self.settings.run:
+            self._adopt(replace(self.settings, run=True))
+        return self
+
     def do_audit(self, model: str, eps: float | int) -> None:
         """Audit the model at the budget that the student has chosen."""
         settings = replace(self.settings, model=model, eps=float(eps), run=False)
@@ -145,8 +165,7 @@ class AuditCard(LabWidget):
 
     def offline(self) -> dict[str, Any]:
         """Finish the audit, for a page that has no kernel to ask."""
-        if self.settings is not None and not self.settings.run:
-            self._adopt(replace(self.settings, run=True))
+        self.finish()
         return super().offline()
 
     def _compute(self, settings: AuditSettings, report: Report) -> dict[str, Any]:
@@ -162,6 +181,7 @@ class AuditCard(LabWidget):
             "images": len(data),
             "norm": settings.norm,
         }
+        self._answered = []
         if not settings.run:
             return shown | {"checks": list(checks.values()), "outcome": {}}
         self._deliver(**shown, checks=list(checks.values()), outcome={})
@@ -186,7 +206,8 @@ class AuditCard(LabWidget):
         )
         keys = ("claim", "about", "accuracy", "masked")
         outcome = {key: value for key, value in found.values().items() if key in keys}
-        return shown | {"checks": found.rows(), "outcome": outcome}
+        self._answered = found.rows()  # known here also while locked
+        return shown | {"checks": self._answered, "outcome": outcome}
 
 
 def _row(name: str, verdict: str = "") -> dict[str, str]:

@@ -90,6 +90,20 @@ class TemperatureSlider(LabWidget):
         nearest = min(range(len(asked)), key=lambda k: abs(asked[k] - 1), default=0)
         return super().of(**{"step": nearest, **settings})
 
+    def survivors(self, temperature: float | int) -> dict[str, int]:
+        """Count the images that each model is right on after the attack, by title.
+
+        It answers in the kernel also while the widget is locked: a prediction asks for it.
+
+        Parameters
+        ----------
+        temperature : float
+            The nearest one that was computed is taken.
+        """
+        asked = self.settings.temperatures
+        step = min(range(len(asked)), key=lambda k: abs(asked[k] - temperature))
+        return {panel["title"]: sum(panel["survives"][step]) for panel in self._found}
+
     @property
     def sentences(self) -> list[str]:
         """What the browser says, one a model."""
@@ -116,6 +130,7 @@ class TemperatureSlider(LabWidget):
                 seed=settings.seed,
             )
             panels.append(_panel(title, found))
+        self._found = panels
         return {
             "temperatures": list(settings.temperatures),
             "panels": panels,
