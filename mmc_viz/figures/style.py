@@ -31,7 +31,8 @@ class Theme:
         One after the other, for models or attacks.
     classes : tuple of str
         One after the other, for the classes of a data set; where these are points, `CLASS_SYMBOLS`
-        go with them, so that colour is not alone in telling them apart.
+        go with them, so that colour is not alone in telling them apart. Any two are at least 6
+        apart in Lab also for eyes without red, green or blue cones (8 in `light` and `dark`).
     """
 
     text: str
@@ -55,14 +56,14 @@ THEMES: dict[str, Theme] = {
         (
             "#1a86c7",
             "#d55e00",
-            "#009e73",
-            "#c05f9a",
-            "#b8860b",
-            "#8a6fd1",
-            "#a0603c",
-            "#0f97a6",
-            "#6f8f2a",
-            "#787878",
+            "#16a275",
+            "#bf619c",
+            "#ba8921",
+            "#806dd4",
+            "#a05f3b",
+            "#1d96a4",
+            "#71922d",
+            "#787877",
         ),
     ),
     "light": Theme(
@@ -75,14 +76,14 @@ THEMES: dict[str, Theme] = {
         (
             "#0072b2",
             "#d55e00",
-            "#009e73",
-            "#c05f9a",
-            "#a87400",
-            "#6f4fc0",
-            "#8a4b2a",
-            "#0b8796",
-            "#5f7f1a",
-            "#5c5c5c",
+            "#17a075",
+            "#be5e9a",
+            "#bc8628",
+            "#6c4ebf",
+            "#8b4928",
+            "#008898",
+            "#698931",
+            "#595c5c",
         ),
     ),
     "dark": Theme(
@@ -95,14 +96,14 @@ THEMES: dict[str, Theme] = {
         (
             "#56b4e9",
             "#e8702a",
-            "#00b884",
-            "#cc79a7",
-            "#e6b800",
-            "#a995ee",
-            "#c98b66",
-            "#4fd0dd",
-            "#a4c94f",
-            "#b0b0b0",
+            "#19b884",
+            "#cd78a8",
+            "#e5b800",
+            "#9f92ef",
+            "#ca8c67",
+            "#55d3e0",
+            "#a5ca4e",
+            "#b1b1b0",
         ),
     ),
 }
