@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-NOTEBOOK ?= notebooks/01_slide_epsilon.ipynb
+NOTEBOOK ?= notebooks/00_start_here.ipynb
 
 # On Linux without a display there is no window to open: print the address instead.
 DISPLAYLESS := $(if $(filter Linux,$(shell uname -s)),$(if $(DISPLAY)$(WAYLAND_DISPLAY),,yes))
