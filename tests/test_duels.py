@@ -157,6 +157,7 @@ def test_a_side_states_what_the_model_does(few, digits):
         assert side.loss == pytest.approx(model.head(features, digits.labels).mean().item())
         assert side.nc1_ratio == measured.nc1_ratio
         assert side.distance_to_best == measured.distance_to_best
+        assert side.reach == pytest.approx(features.square().sum(dim=1).max().item() ** 0.5)
         for k in range(10):
             mean = features[digits.labels == k].mean(dim=0)
             torch.testing.assert_close(side.means[k], mean, atol=1e-4, rtol=1e-4)

@@ -33,6 +33,8 @@ class Side:
     nc1_ratio, distance_to_best : float
         As in `mmc_viz.collapse.Collapse`: scatter within classes against scatter between them, and
         the distance of the class means to the best known arrangement; NaN where there is none.
+    reach : float
+        Distance of the farthest feature from the origin, in feature units.
     points : Float[Tensor, "images 2"]
         The features in the plane.
     predictions : Int[Tensor, "images"]
@@ -51,6 +53,7 @@ class Side:
     train_loss: float
     nc1_ratio: float
     distance_to_best: float
+    reach: float
     points: Float[Tensor, "images 2"]
     predictions: Int[Tensor, " images"]
     means: Float[Tensor, "num_classes 2"]
@@ -114,6 +117,7 @@ def look(
         train_loss=train_loss,
         nc1_ratio=measured.nc1_ratio,
         distance_to_best=measured.distance_to_best,
+        reach=features.norm(dim=1).max().item(),
         points=points.float(),
         predictions=logits.argmax(dim=1),
         means=means.float(),

@@ -9,7 +9,7 @@ import torch
 from mmc_viz.duels.looking import Moment, Side
 
 #: What is said of each side in `numbers`, in this order.
-NUMBERS = ("accuracy", "loss", "train_loss", "nc1_ratio", "distance_to_best")
+NUMBERS = ("accuracy", "loss", "train_loss", "nc1_ratio", "distance_to_best", "reach")
 
 
 def pack(moments: Sequence[Moment]) -> tuple[list[dict[str, Any]], bytes]:

@@ -60,12 +60,6 @@ class TrainerSettings:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("dim", "epochs", "seed"):
-            if type(getattr(self, name)) is not int:
-                raise ValueError(f"`{name}` must be a whole number; got {getattr(self, name)}.")
-        for name in ("learning_rate", "radius"):
-            if not isinstance(getattr(self, name), float | int):
-                raise ValueError(f"`{name}` must be a number; got {getattr(self, name)}.")
         if not 1 <= self.epochs <= _MOST_EPOCHS:
             raise ValueError(f"`epochs` must lie in 1..{_MOST_EPOCHS}; got {self.epochs}.")
         if not 1 <= len(self.heads) <= _SIDES:
@@ -133,6 +127,41 @@ class LiveTrainer(LabWidget):
         ]
         epoch = write_epoch(moment["taken"], self.plan["steps_per_epoch"])
         return f"Epoch {epoch} of {self.settings.epochs}: {'; '.join(parts)}."
+
+    def measured(self, name: str, epoch: int = -1) -> dict[str, float]:
+        """Give a measure of each model at an epoch, also while the widget is locked.
+
+        Parameters
+        ----------
+        name : str
+            Of a number of `mmc_viz.duels.Side`, such as `accuracy` or `distance_to_best`.
+        epoch : int
+            0 is the start; -1 the newest that is complete.
+        """
+        sides = self.duel.history[epoch].sides
+        return dict(zip(self.titles, [getattr(side, name) for side in sides], strict=True))
+
+    def epochs_to(self, accuracy: float | int) -> dict[str, int]:
+        """Give for each model the first epoch with so large an accuracy, 0..1, if there is one."""
+        found: dict[str, int] = {}
+        for epoch in range(len(self.duel.history)):
+            for title, value in self.measured("accuracy", epoch).items():
+                if value >= accuracy:
+                    found.setdefault(title, epoch)
+        return found
+
+    def first_to(self, accuracy: float | int) -> str:
+        """Name the model that came to so large an accuracy, 0..1, first.
+
+        Raises
+        ------
+        ValueError
+            If none did.
+        """
+        epochs = self.epochs_to(accuracy)
+        if not epochs:
+            raise ValueError(f"`accuracy` must have been reached; no model came to {accuracy}.")
+        return min(epochs, key=epochs.__getitem__)
 
     # ---- training
 
@@ -265,9 +294,18 @@ class LiveTrainer(LabWidget):
     def do_setup(self, **settings: Any) -> None:
         """Set up another run in place of this one."""
         given = settings | {"heads": tuple(settings.get("heads", self.settings.heads))}
+        for name, value in given.items():  # the browser sends null for a field that is empty
+            kind = "a whole number" if name in ("dim", "epochs", "seed") else "a number"
+            if name != "heads" and not isinstance(value, int if "whole" in kind else float | int):
+                raise ValueError(f"`{name}` must be {kind}; got {value}.")
         wanted = replace(self.settings, **given)
         self.pause()
-        self._start(lambda report: self._adopt(wanted, report), "Set up: press Start.")
+
+        def work(report: Report) -> None:
+            self._adopt(wanted, report)
+            self.status = "Set up: press Start."
+
+        self._start(work)
 
     def _until_stopped(self, goal: int) -> None:
         try:

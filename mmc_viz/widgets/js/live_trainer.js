@@ -269,14 +269,14 @@ function render({ model, el }) {
   function listNumbers() {
     const head = ["epoch"];
     for (const title of plan.titles) {
-      head.push(`${title}: % right`, "loss", "training loss", "within / between", "distance of the means");
+      head.push(`${title}: % right`, "loss", "training loss", "within / between", "means to " + writePlace(plan), "farthest feature");
     }
     const write = (value) => (value === null ? "–" : writeLoss(value));
     const rows = numbers.map(({ taken, sides: all }) => [
       writeEpoch(taken, plan.steps_per_epoch),
       ...all.flatMap((side) => [
         (100 * side.accuracy).toFixed(1), write(side.loss), write(side.train_loss),
-        write(side.nc1_ratio), write(side.distance_to_best),
+        write(side.nc1_ratio), write(side.distance_to_best), write(side.reach),
       ]),
     ]);
     return { head, rows };
