@@ -4,6 +4,7 @@ All is measured in the page, in JupyterLab in a headless Chromium: on lesson 01,
 made here that holds one widget of each kind, as its default settings make it.
 """
 
+import json
 import shutil
 import statistics
 import tempfile
@@ -45,8 +46,6 @@ def _lesson() -> list[Measurement]:
 
 def _widgets() -> list[Measurement]:
     """Time the sliders of every kind of widget, and what the kernel adds to an attack."""
-    import nbformat
-
     from mmc_viz.widgets import kinds
 
     classes = {kind: widget.__name__ for kind, widget in kinds().items()}
@@ -55,8 +54,7 @@ def _widgets() -> list[Measurement]:
             f"from mmc_viz.widgets import {name}\nshown_{i} = {name}.of()\nshown_{i}"
             for i, name in enumerate(classes.values())
         ]
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-        nbformat.write(notebook, Path(folder) / "widgets.ipynb")
+        (Path(folder) / "widgets.ipynb").write_text(_notebook(cells), encoding="utf-8")
         with jupyter_lab(Path(folder)) as lab, visit() as student:
             student.open_notebook(lab, "widgets.ipynb")
             student.run_all()
@@ -64,6 +62,14 @@ def _widgets() -> list[Measurement]:
             found = [one for i, kind in enumerate(classes) for one in _sliders(student, kind, i)]
             explorer = list(classes).index("epsilon-explorer")
             return [*found, _beyond(lab, student, explorer)]
+
+
+def _notebook(sources: list[str]) -> str:
+    """Write a notebook of code cells."""
+    empty = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cells = [{**empty, "id": f"cell-{i}", "source": one} for i, one in enumerate(sources)]
+    form = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps({"cells": cells, **form})
 
 
 def _sliders(student: Visit, kind: str, place: int) -> list[Measurement]:
