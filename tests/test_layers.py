@@ -41,7 +41,7 @@ COMPUTE = {
     "collapse": {"centers", "heads", "networks", "tables", "training"},
     # what came out, model by model
     "ablations": {"attacks", "datasets", "evaluation", "locations", "tables", "training"},
-    "results": {"ablations", "checkpoints", "collapse", "datasets", "locations"},
+    "results": {"ablations", "checkpoints", "collapse", "datasets", "evaluation", "locations"},
     "films": {"collapse", "contours", "datasets", "tables", "training"},
     "duels": {"collapse", "datasets", "embeddings", "heads", "networks", "training"},
     # what is sent to a page

@@ -14,6 +14,7 @@ defenses", NeurIPS 2020, https://arxiv.org/abs/2002.08347.
 
 from mmc_viz.audit.auditing import CHECKS as CHECKS
 from mmc_viz.audit.auditing import audit as audit
+from mmc_viz.audit.auditing import sign_test as sign_test
 from mmc_viz.audit.blindness import Blindness as Blindness
 from mmc_viz.audit.blindness import blindness as blindness
 from mmc_viz.audit.blindness import slopes as slopes

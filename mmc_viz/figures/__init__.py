@@ -10,6 +10,7 @@ from mmc_viz.figures.ablations import ablation as ablation
 from mmc_viz.figures.cards import audit_card as audit_card
 from mmc_viz.figures.centers import centers_3d as centers_3d
 from mmc_viz.figures.centers import gram as gram
+from mmc_viz.figures.claims import claims as claims
 from mmc_viz.figures.climbs import attack_trajectory as attack_trajectory
 from mmc_viz.figures.collapses import collapse_over_training as collapse_over_training
 from mmc_viz.figures.contours import feature_scatter_2d as feature_scatter_2d

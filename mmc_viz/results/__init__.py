@@ -11,6 +11,10 @@ those of the ablations, `collection` puts all together.
 from mmc_viz.results.ablated import ablated as ablated
 from mmc_viz.results.collection import collect as collect
 from mmc_viz.results.collection import text_of as text_of
+from mmc_viz.results.comparing import MEASURED as MEASURED
+from mmc_viz.results.comparing import WorstCurve as WorstCurve
+from mmc_viz.results.comparing import as_published as as_published
+from mmc_viz.results.comparing import worst_curve as worst_curve
 from mmc_viz.results.markdown import budget as budget
 from mmc_viz.results.markdown import markdown as markdown
 from mmc_viz.results.protocol import PROTOCOL as PROTOCOL
