@@ -59,6 +59,14 @@ def test_names_of_functions_are_words_and_products_are_letters():
     assert ">log</mo>" in to_mathml(r"\log x")
 
 
+@pytest.mark.parametrize(
+    ("tex", "signs"),
+    [("x = -1", 1), ("(-1/3)", 1), ("a, -b", 1), ("a - b", 0), (r"\lVert x \rVert - 1", 0)],
+)
+def test_a_sign_stays_at_its_number(tex, signs):
+    assert to_mathml(tex).count('form="prefix">−') == signs
+
+
 def test_what_has_limits_lets_the_browser_choose_their_place():
     for tex in (r"\max_i h_i", r"\frac{1}{\sum_i h_i}"):
         assert re.search('<munder><mo[^>]* movablelimits="true"', to_mathml(tex, display=True))

@@ -95,6 +95,7 @@ def to_mathml(tex: str, *, display: bool = False) -> str:
     _pair_bars(root)
     for element in root.iter():
         _space_names(element)
+        _space_signs(element)
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -114,6 +115,8 @@ def _mend_letter(element: Element) -> None:
         element.text = "".join(_letter(character, variant) for character in element.text or "")
         del element.attrib["mathvariant"]
     text = element.text or ""
+    if element.tag == "mi" and text.isupper() and unicodedata.name(text[0]).startswith("GREEK"):
+        element.set("mathvariant", "normal")  # TeX writes them upright
     if element.tag == "mi" and len(text) == 1 and text not in "∞∂∇":
         if unicodedata.category(text) in ("Sm", "Ps", "Pe"):  # a sign or a bracket
             element.tag = "mo"
@@ -191,6 +194,20 @@ def _space_names(row: Element) -> None:
         first = place == 0 or next(_cores(siblings[place - 1])).tag == "mo"
         closed = place > 0 and (next(_cores(siblings[place - 1])).text or " ")[0] in _CLOSING
         core.set("lspace", _THIN if closed or not first else "0")
+
+
+def _space_signs(row: Element) -> None:
+    """Keep a sign at its number, as in (-1), and a slash at both of its own."""
+    before: Element | None = None
+    for element in row:
+        text = element.text if element.tag == "mo" else ""
+        if text == "/":
+            element.set("lspace", "0")
+            element.set("rspace", "0")
+        ended = before is None or before.tag != "mo" or before.get("form") == "postfix"
+        if text in ("+", "−", "±") and not ended and before.text not in ("!", *_CLOSING):
+            element.set("form", "prefix")
+        before = element
 
 
 def _cores(element: Element) -> Iterator[Element]:
