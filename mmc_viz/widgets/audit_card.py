@@ -1,7 +1,7 @@
 """Audit a model before the student's eyes: each check is filled in as soon as it is answered."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import traitlets
 
@@ -104,7 +104,7 @@ class AuditCard(LabWidget):
     @classmethod
     def of(
         cls, *, models: Any = None, claim: float | int | None = None, **settings: Any
-    ) -> Self:
+    ) -> "AuditCard":
         """Open a card.
 
         Parameters
@@ -138,7 +138,7 @@ class AuditCard(LabWidget):
         """How many checks have failed."""
         return sum(check["verdict"] == "fail" for check in self._answered)
 
-    def finish(self) -> Self:
+    def finish(self) -> "AuditCard":
         """Ask all checks that have not been asked; also while the card is locked.
 
         Returns
