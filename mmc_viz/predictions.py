@@ -272,7 +272,10 @@ class Ledger:
 
     def _summary(self) -> str:
         if self.score is None:
-            return "No prediction is committed yet. Commit one above, then run this cell again."
+            return (
+                "No prediction had been committed when this ran. "
+                "In JupyterLab, commit yours above and run this cell again."
+            )
         count = len(self.entries)
         guesses = "1 guess" if count == 1 else f"{count} guesses"
         return f"{guesses}, off by {tenth(self.score)} of 100 on average (0 is exact)."

@@ -161,7 +161,7 @@ def test_only_the_first_commitment_counts():
 
 def test_the_ledger_shows_itself_as_a_table():
     ledger = Ledger()
-    assert "No prediction is committed yet" in ledger._repr_html_()
+    assert "No prediction had been committed" in ledger._repr_html_()
     ledger.record([entry("Is 1 < 2?", score=10.0)])
     shown = ledger._repr_html_()
     assert "Is 1 &lt; 2?" in shown and "10.0 of 100" in shown and "<table" in shown
