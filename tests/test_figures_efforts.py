@@ -86,3 +86,26 @@ def test_a_part_of_a_shipped_matrix_is_drawn_like_a_measured_one():
     assert f"{whole.count} images" in figure.layout.title.text
     with pytest.raises(ValueError, match="`names` must be of .* got 'x'"):
         whole.of(["x"])
+
+
+def test_many_columns_show_whole_percents():
+    shipped = shipped_transfers()["fashion_mnist"]
+    numbers = figures.attack_matrix(shipped).data[1]
+    for x, y, text in zip(numbers.x, numbers.y, numbers.text, strict=True):
+        assert abs(int(text) - 100 * shipped.accuracy[y, x].item()) <= 0.5
+
+
+def test_what_lesson_09_says_of_the_shipped_matrix_is_so():
+    shipped = shipped_transfers()["fashion_mnist"]
+    pairs = (("fashion-sce", "fashion-sce-seed1"), ("fashion-mmc", "fashion-mmc-seed1"))
+
+    def left(source, target):
+        return shipped.of([source, target]).accuracy[0, 1].item()
+
+    for own, foreign in (pairs, pairs[::-1]):
+        for target, twin in (own, own[::-1]):
+            assert left(twin, target) < min(left(stranger, target) for stranger in foreign)
+    assert torch.equal(shipped.accuracy.amin(dim=0), shipped.accuracy.diagonal())
+    trained = [name for name in shipped.sources if name.endswith("-at")]
+    others = [name for name in shipped.sources if not name.endswith("-at")]
+    assert min(left(source, target) for source in others for target in trained) > 0.8

@@ -7,6 +7,7 @@ from mmc_viz.evaluation import TransferMatrix
 from mmc_viz.figures import style
 from mmc_viz.results import ShippedMatrix
 
+_ROOMY = 5  # so many columns leave room for numbers like 39.6 %
 _SCALE = "cividis"  # grows in lightness alone, and looks the same to colour-blind eyes
 
 
@@ -58,12 +59,17 @@ def attack_matrix(
             "thickness": 16,
         },
     )
+    # Where many stand beside each other there is room for whole percents alone.
+    many = columns > _ROOMY
     numbers = go.Scatter(
         x=[j for _, j in cells],
         y=[i for i, _ in cells],
-        text=[style.percent(accuracy[i][j]) for i, j in cells],
+        text=[
+            f"{100 * accuracy[i][j]:.0f}" if many else style.percent(accuracy[i][j])
+            for i, j in cells
+        ],
         mode="text",
-        textfont={"size": 20, "color": [_ink(accuracy[i][j]) for i, j in cells]},
+        textfont={"size": 16 if many else 20, "color": [_ink(accuracy[i][j]) for i, j in cells]},
         hoverinfo="skip",
         showlegend=False,
     )
@@ -73,7 +79,7 @@ def attack_matrix(
             colours,
             title=title or "Accuracy of each model on what was crafted on each",
             subtitle=f"{images} images; framed: crafted on the very model that judges (white box)",
-            height=max(90 * rows, 220) + 90,
+            height=max((52 if many else 90) * rows, 220) + (150 if many else 90),
         )
     )
     names = {"showgrid": False, "showline": False, "ticks": "", "showticklabels": True}
