@@ -60,6 +60,14 @@ def test_distances_are_those_of_the_plane():
     other = torch.tensor([[4, 17**0.5], [1, 10**0.5]]).double()
     torch.testing.assert_close(journey.own, own)
     torch.testing.assert_close(journey.other, other)
+    torch.testing.assert_close(journey.way, own / (own + other))
+
+
+def test_mmc_is_fooled_exactly_past_half_of_the_way(shared):
+    journey = shared.journeys["MMC"]
+    wrong = journey.path.logits.argmax(dim=2) != journey.path.labels
+    assert torch.equal(journey.way > 0.5, wrong)
+    assert wrong.any() and not wrong.all()
 
 
 def test_anchors_are_centers_or_class_means():
@@ -151,8 +159,9 @@ def test_the_sentence_states_the_journeys_numbers(shared, step):
     for title, journey in shared.journeys.items():
         fooled = int(journey.path.success[step].sum())
         moved = float(journey.median_moved[step])
-        assert f"{title}: {fooled} of 12 fooled, features moved {moved:.1f}, which is " in said
-        assert f"{moved / journey.class_distance:.2f} class distances (median)." in said
+        assert f"{title}: {fooled} of 12 fooled; features moved {moved:.1f} (" in said
+        assert f"({moved / journey.class_distance:.2f} class distances) and are " in said
+        assert f"are {100 * float(journey.median_way[step]):.0f} % of the way" in said
     shared.step = 0
 
 

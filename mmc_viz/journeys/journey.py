@@ -7,6 +7,11 @@ anchor to the nearest other one:
 
 $$D = \operatorname{median}_i \min_{j \ne i} \lVert a_i - a_j \rVert.$$
 
+With $d_y$ the distance of a feature to the anchor of its class and $d_j$ that to the nearest other
+one, $d_y / (d_y + d_j)$ is how far it is on the *way*: 0 at its own anchor, 1/2 where both are
+equally far, 1 at another anchor. MMC decides by the nearest center, so it is fooled exactly where
+the way is past 1/2; the class means of other heads decide nothing.
+
 At each budget an image is attacked anew, whether or not a smaller budget has fooled it. The attacks
 of this library stop at the first image that fools the model; so a feature goes as far as it has to,
 not as far as it could.
@@ -75,6 +80,17 @@ class Journey:
     def other(self) -> Float[Tensor, "steps batch"]:
         """Distance of each feature to the nearest other anchor, float64."""
         return self._to_anchors[..., 1]
+
+    @property
+    def way(self) -> Float[Tensor, "steps batch"]:
+        """How far each feature is on the way to another anchor, 0..1, float64."""
+        own, other = self.own, self.other
+        return own / (own + other)
+
+    @property
+    def median_way(self) -> Float[Tensor, " steps"]:
+        """Median of `way` at each budget."""
+        return self.way.quantile(0.5, dim=1)
 
     @property
     def _to_anchors(self) -> Float[Tensor, "steps batch 2"]:

@@ -5,7 +5,7 @@ to a multiple of 4; then float32 numbers, in which the header's offsets count fr
 
     labels    [M] classes of the background
     plane     three classes that span the plane
-    models    title, anchors_are, class_distance, moved [K] (medians), and offsets of
+    models    title, anchors_are, class_distance, medians moved [K] and way [K], and offsets of
         own, other   [K, N] distances to the anchor of the own class and to the nearest other one
     maps      name, note, and for each model
         quality      of `mmc_viz.embeddings.MapQuality`: neighbours and what is kept of them
@@ -65,6 +65,7 @@ def pack_maps(
                 "anchors_are": one.anchors_are,
                 "class_distance": one.class_distance,
                 "moved": one.median_moved.tolist(),
+                "way": one.median_way.tolist(),
                 "own": put(one.own),
                 "other": put(one.other),
             }

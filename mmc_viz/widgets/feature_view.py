@@ -277,9 +277,10 @@ def write_sentence(journeys: dict[str, Journey], step: int) -> str:
         fooled, count = int(journey.path.success[step].sum()), len(journey.path.labels)
         moved = float(journey.median_moved[step])
         shares = write_fixed(moved / journey.class_distance, 2)
+        way = write_fixed(100 * float(journey.median_way[step]), 0)
         parts.append(
-            f"{title}: {fooled} of {count} fooled, features moved {write_fixed(moved, 1)}, "
-            f"which is {shares} class distances (median)."
+            f"{title}: {fooled} of {count} fooled; features moved {write_fixed(moved, 1)} "
+            f"({shares} class distances) and are {way} % of the way to another center (medians)."
         )
     epsilon = float(str(next(iter(journeys.values())).path.epsilons[step].numpy()))
     return " ".join([f"ε = {write_fixed(epsilon, 3)}.", *parts])

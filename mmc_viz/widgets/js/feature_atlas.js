@@ -48,9 +48,10 @@ export function fooledAt(run, place, step) {
 
 /** The same words as write_sentence in mmc_viz/widgets/feature_view.py. */
 export function writeJourney(run, atlas, step) {
-  const parts = atlas.models.map(({ title, moved, class_distance: unit }, place) =>
-    `${title}: ${fooledAt(run, place, step)} of ${run.count} fooled, features moved `
-    + `${moved[step].toFixed(1)}, which is ${(moved[step] / unit).toFixed(2)} class distances (median).`);
+  const parts = atlas.models.map(({ title, moved, way, class_distance: unit }, place) =>
+    `${title}: ${fooledAt(run, place, step)} of ${run.count} fooled; features moved ${moved[step].toFixed(1)} `
+    + `(${(moved[step] / unit).toFixed(2)} class distances) and are ${(100 * way[step]).toFixed(0)} % of the way `
+    + "to another center (medians).");
   return [`ε = ${run.epsilons[step].toFixed(3)}.`, ...parts].join(" ");
 }
 

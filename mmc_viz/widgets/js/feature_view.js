@@ -144,11 +144,14 @@ function render({ model, el }) {
 
   function listNumbers() {
     return {
-      head: ["ε", ...atlas.models.flatMap(({ title }) => [`${title} fooled, of ${run.count}`, `${title} moved (median)`, "in class distances"])],
+      head: ["ε", ...atlas.models.flatMap(({ title }) => [
+        `${title} fooled, of ${run.count}`, "moved (median)", "in class distances", "way to another center",
+      ])],
       rows: run.epsilons.map((epsilon, k) => [
         epsilon.toFixed(3),
-        ...atlas.models.flatMap(({ moved, class_distance: unit }, place) => [
+        ...atlas.models.flatMap(({ moved, way, class_distance: unit }, place) => [
           String(fooledAt(run, place, k)), moved[k].toFixed(2), (moved[k] / unit).toFixed(3),
+          `${(100 * way[k]).toFixed(0)} %`,
         ]),
       ]),
     };
