@@ -52,7 +52,7 @@ export function paintCurves(context, canvas, header, slide, others, { colours, r
       yTicks: niceTicks(low, high, 3).map((value) => [value, String(value).replace("-", "−")]),
       xTitle: row + 1 === rows ? "step" : "",
       yTitle: (isMargin ? "margin: above 0 the model errs" : `${writeName(slide.objective)}: what is climbed`)
-        + (row || !others.length ? "" : "   (dashed: from the other starts)"),
+        + (row || !others.length || width < 420 * ratio ? "" : "   (dashed: from the other starts)"),
       colours,
       ratio,
     });

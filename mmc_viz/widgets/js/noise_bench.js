@@ -10,7 +10,8 @@ import {
 } from "./canvas.js";
 import { make, makeButton, openFrame } from "./page.js";
 
-const SIDE_BY_SIDE = 640; // width in CSS pixels from which two panels stand beside each other
+const NARROWEST = 160; // of a panel, in CSS pixels: both models should be in view with the sliders
+const CHARTS_BESIDE = 560; // width in CSS pixels from which the two charts stand side by side
 const GAP = 28;
 const SHARE = 0.5; // of the window's height that a grid may take: the curves stand below
 const CHART = 230;
@@ -101,9 +102,10 @@ function render({ model, el }) {
   function arrange() {
     const { family } = frame.colours;
     const available = panels.clientWidth;
-    const beside = available < SIDE_BY_SIDE ? 1 : Math.floor(available / (SIDE_BY_SIDE / 2));
-    const perRow = Math.min(bench.models.length, beside);
-    const width = Math.floor((available - (perRow - 1) * GAP) / perRow);
+    const perRow = Math.max(1, Math.min(bench.models.length, Math.floor(available / NARROWEST)));
+    const gap = available > 2 * NARROWEST * perRow ? GAP : GAP / 2;
+    panels.style.columnGap = `${gap}px`;
+    const width = Math.floor((available - (perRow - 1) * gap) / perRow);
     const ratio = window.devicePixelRatio || 1;
     const key = [width, ratio, perRow, bench.count, bench.height, bench.width, family].join();
     if (views.length !== bench.models.length) {
@@ -120,9 +122,9 @@ function render({ model, el }) {
   }
 
   /** How many are right along one of the two sliders, the other being where it is. */
-  function paintChart(left, width, { values, rightOf, at, xTitle, ratio, labelled }) {
+  function paintChart(left, base, width, { values, rightOf, at, xTitle, ratio, labelled }) {
     const { colours } = frame;
-    const [top, height] = [30 * ratio, (CHART - 78) * ratio];
+    const [top, height] = [base + 30 * ratio, (CHART - 78) * ratio];
     const [low, high] = [values[0], values.at(-1)];
     const scales = {
       x: (value) => left + (width * (value - low)) / (high - low),
@@ -132,7 +134,7 @@ function render({ model, el }) {
       left, top, width, height, scales, colours, ratio, xTitle,
       xTicks: niceTicks(low, high, 6).map((value) => [value, String(value).replace("-", "−")]),
       yTicks: [0, 0.5, 1].map((share) => [share * bench.count, labelled ? `${100 * share} %` : ""]),
-      yTitle: labelled ? "images still right" : "",
+      yTitle: labelled ? "still right" : "",
     });
     chartContext.strokeStyle = colours.ink;
     chartContext.lineWidth = 1.5 * ratio;
@@ -159,24 +161,26 @@ function render({ model, el }) {
 
   function paintCharts() {
     const available = panels.clientWidth;
-    const ratio = sizeCanvas(charts, available, CHART);
+    const beside = available >= CHARTS_BESIDE;
+    const ratio = sizeCanvas(charts, available, beside ? CHART : 2 * CHART);
     chartContext.clearRect(0, 0, charts.width, charts.height);
     const [left, gap, right] = [58 * ratio, 40 * ratio, 14 * ratio];
-    const width = (charts.width - left - gap - right) / 2;
-    paintChart(left, width, {
+    const width = beside ? (charts.width - left - gap - right) / 2 : charts.width - left - right;
+    const second = beside ? [left + width + gap, 0] : [left, CHART * ratio];
+    paintChart(left, 0, width, {
       values: bench.sigmas, rightOf: (one, k) => one.right[k][turn], at: noise,
       xTitle: "noise σ, at this angle", ratio, labelled: true,
     });
-    paintChart(left + width + gap, width, {
+    paintChart(...second, width, {
       values: bench.degrees, rightOf: (one, k) => one.right[noise][k], at: turn,
-      xTitle: "rotation in degrees, with this noise", ratio, labelled: false,
+      xTitle: "rotation in degrees, with this noise", ratio, labelled: !beside,
     });
     // Names of the lines, at the top right.
     const { colours } = frame;
     chartContext.font = `600 ${13 * ratio}px ${colours.family}`;
     chartContext.textBaseline = "middle";
     chartContext.textAlign = "left";
-    let x = left + width + gap;
+    let x = beside ? second[0] : left + 96 * ratio;
     bench.models.forEach(({ title }, m) => {
       chartContext.strokeStyle = chartContext.fillStyle = colours.classes[HUES[m % HUES.length]];
       chartContext.lineWidth = 2.6 * ratio;
