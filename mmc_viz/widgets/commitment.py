@@ -95,6 +95,7 @@ class Commitment(LabWidget):
         predictions.ledger.record(self._entries(guesses, answers))
         with self.hold_sync():
             self.guesses, self.answers = guesses, answers
+            self.status = ""  # the answer is there; how it was computed is no news any more
             self.committed = True
 
     def _answered(self, report: Report = lambda *_: None) -> dict[str, Any]:

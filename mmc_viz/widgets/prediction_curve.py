@@ -63,9 +63,9 @@ class CurveSettings:
     @property
     def question(self) -> str:
         """What is asked, with all that was chosen."""
-        climbed = " or ".join(_words(name) for name in self.objectives)
-        each = "" if len(self.models) > 1 else f" {titles(self.models)[0]}"
-        who = "each model" if len(self.models) > 1 else f"the model{each}"
+        words = [_words(name) for name in self.objectives]
+        climbed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+        who = "each model" if len(self.models) > 1 else titles(self.models)[0]
         return (
             f"How many of {len(self.images)} images does {who} still get right as ε grows? "
             f"The attacker climbs {climbed}, {self.steps} steps."

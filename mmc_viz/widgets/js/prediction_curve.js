@@ -76,7 +76,7 @@ function paintMarkers(context, plan, epsilons, values, { colour, fill, marker, r
 /** The true curve with its intervals, and the gap between it and the guess. */
 function paintTruth(context, plan, epsilons, guess, truth, look) {
   context.fillStyle = look.colour;
-  context.globalAlpha = 0.13;
+  context.globalAlpha = look.shaded ? 0.16 : 0; // of one curve at a time: two would mix
   context.beginPath();
   guess.forEach((value, k) => context.lineTo(plan.x(epsilons[k]), plan.y(value)));
   truth.accuracy.forEach((_, i) => {
@@ -289,7 +289,9 @@ function render({ model, el }) {
       context.clip();
       for (const i of order) {
         const one = names()[i];
-        paintTruth(context, plan, epsilons(), guesses[one], model.get("answers")[one], look(i));
+        paintTruth(context, plan, epsilons(), guesses[one], model.get("answers")[one], {
+          ...look(i), shaded: i === active,
+        });
       }
       context.restore();
     } else if (!drawn.has(name())) {
