@@ -8,8 +8,8 @@ export function buildFeatureView({ controls, body }) {
   const toggle = make("label", "mmcviz-field mmcviz-toggle", controls);
   const tails = make("input", "mmcviz-tails", toggle, { type: "checkbox" });
   make("span", "", toggle).textContent = "show the way since ε = 0";
-  const legend = make("div", "mmcviz-classes", controls, { role: "group", "aria-label": "Show these classes only" });
   make("span", "mmcviz-fooledkey", controls).textContent = "✕ cut into a marker: fooled";
+  const legend = make("div", "mmcviz-classes", controls, { role: "group", "aria-label": "Show these classes only" });
   const budget = make("div", "mmcviz-budget", controls);
   const label = make("label", "mmcviz-name", budget);
   label.textContent = "Attacker’s budget";
@@ -19,7 +19,7 @@ export function buildFeatureView({ controls, body }) {
   const panels = make("div", "mmcviz-panels", body);
   const keys = make("p", "mmcviz-keys", body);
   const key = (look, words) => {
-    const one = make("span", "mmcviz-key", keys);
+    const one = make("span", "mmcviz-mapkey", keys);
     make("span", look, one, { "aria-hidden": "true" });
     make("span", "", one).textContent = words;
     return one;
