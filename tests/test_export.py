@@ -88,7 +88,7 @@ def test_colours_are_left_to_the_style_sheet_of_the_page():
         coloured = to_mathml(tex)
         assert coloured.count(styled) == 1
         assert coloured.index(styled) < coloured.index("<mi>z</mi>") < coloured.index("<mo>+</mo>")
-    dark = re.search(r'data-theme="dark".*?}', page._read("page.css"), re.DOTALL).group()
+    dark = re.search(r'data-theme="dark".*?}', page._read("themes.css"), re.DOTALL).group()
     known = re.findall("--tex-([0-9a-f]{6}):", dark)
     assert "0072b2" in known and len(known) == len(set(known))
 

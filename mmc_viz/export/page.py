@@ -17,6 +17,7 @@ INDEX = "index.html"
 COURSE = "Feature space and robustness"
 STAMP = "mmc-viz-source"
 MOST_BYTES = 8_000_000
+_STYLES = ("themes.css", "lesson.css", "page.css")
 _HERE = Path(__file__).parent
 
 
@@ -101,7 +102,7 @@ def render_page(*, title: str, bar: str, main: str, foot: str, end: str, stamp: 
 {f'<meta name="{STAMP}" content="{text(stamp)}">' if stamp else ""}
 <title>{title}</title>
 <style>
-{_read("page.css")}</style>
+{"".join(map(_read, _STYLES))}</style>
 <script>
 {_read("early.js")}</script>
 </head>
