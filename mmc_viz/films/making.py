@@ -85,7 +85,8 @@ def make_film(
                 bar.set_postfix(head=head)
                 bar.update()
                 if report is not None:
-                    report(bar.n / bar.total, f"{head}: epoch {entry['epoch']} of {epochs}")
+                    share = (len(reels) + entry["epoch"] / epochs) / len(heads)
+                    report(share, f"{head}: epoch {entry['epoch']} of {epochs}")
 
             snapshots = Snapshots(watched, labels, at=at)
             config = TrainConfig(

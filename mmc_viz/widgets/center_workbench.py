@@ -15,6 +15,7 @@ needs a kernel.
     turn         how the sphere is turned: about its upright axis, then towards us, in degrees
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -75,8 +76,7 @@ class CenterWorkbench(LabWidget):
         centers = arrangement("spread", self.num_classes, dim) if start is None else start
         if self.dim:
             rows = torch.tensor(self.moved, dtype=torch.float64).reshape(-1, 1 + dim)
-            for i, *place in rows.tolist():
-                centers[int(i)] = torch.nn.functional.normalize(torch.tensor(place), dim=0)
+            centers[rows[:, 0].long()] = torch.nn.functional.normalize(rows[:, 1:], dim=1)
         return centers
 
     @property
@@ -97,6 +97,7 @@ class CenterWorkbench(LabWidget):
         super()._set_view(view)
 
 
+@functools.cache
 def catalogue(seed: int = 0) -> dict[str, Any]:
     """Give all that the browser needs, as plain values.
 

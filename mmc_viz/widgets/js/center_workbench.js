@@ -186,11 +186,11 @@ function render({ model, el }) {
       option.disabled = !start;
     }
     names.value = state.arrangement;
-    again.disabled = state.arrangement !== "random" || draws() < 2;
+    again.hidden = state.arrangement !== "random" || draws() < 2;
     const sentence = writeSentence(state, measured, best);
     frame.say(sentence);
     caption.textContent = dim
-      ? `Center ${chosen} is chosen. Drag any center, or go to the picture with Tab: [ and ] choose, `
+      ? `Center ${chosen} is chosen. Drag any center, or go to the picture with Tab: [\u00a0and\u00a0] choose, `
         + `arrow keys move by 1°, with Shift by 10°${dim === 3 ? "; drag beside, or A D W S: turn" : ""}.`
       : `${count - 1} dimensions cannot be drawn. The table shows all that matters about the centers.`;
     sceneCanvas.setAttribute("aria-label", `${sentence} Center ${chosen} is chosen.`);

@@ -14,7 +14,7 @@ const HOLD = 900; // milliseconds between two epochs while it plays
 const GLIDE = 550; // of which the points are on their way
 const GAP = 24;
 const HINT = "Large markers are centers, or class means where there are none; crosses are errors. Point "
-  + "at a feature, or go to a picture with Tab: [ and ] step through images, arrow keys through epochs.";
+  + "at a feature, or go to a picture with Tab: [\u00a0and\u00a0] step through images, arrow keys through epochs.";
 
 const two = (value) => (Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2)).replace("-", "−");
 
@@ -240,7 +240,8 @@ function render({ model, el }) {
     const parts = film.reels.map((reel, r) => {
       const row = reel.rows[step];
       panels[r].words.textContent = `${row.right} of ${row.images} right`;
-      const outside = row.outside ? `; ${row.outside} features lie outside, drawn at the edge` : "";
+      const beyond = row.outside === 1 ? "1 feature lies" : `${row.outside} features lie`;
+      const outside = row.outside ? `; ${beyond} outside and ${row.outside === 1 ? "is" : "are"} drawn at the edge` : "";
       panels[r].canvas.setAttribute(
         "aria-label",
         `${reel.title}, epoch ${film.epochs[step]}: features over the contours of the loss of `
