@@ -29,6 +29,10 @@ SMALL = {
     "live-trainer": ({"epochs": 3}, {}),
     "noise-bench": ({**DIGITS, "images": range(6), "sigmas": 3, "angles": 3}, {"noise": 1}),
     "prediction-curve": ({**DIGITS, "images": range(8), "steps": 3}, {}),
+    "temperature-slider": (
+        {**DIGITS, "images": range(6), "steps": 3, "temperatures": (0.1, 1.0, 10.0)},
+        {"step": 2},
+    ),
 }
 DIGEST = """
 import hashlib, json, sys

@@ -278,8 +278,12 @@ function render({ model, el }) {
     paintAxes(context, {
       ...plan, xTicks: epsilonTicks(plan, epsilons()),
       yTicks: niceTicks(0, 100, 5).map((tick) => [tick, String(tick)]),
-      scales: plan, xTitle: "budget ε of the attacker", yTitle: "still right, %", colours,
+      scales: plan, xTitle: "budget ε of the attacker", colours,
     });
+    context.font = `600 ${13 * plan.ratio}px ${colours.family}`;
+    context.textAlign = "left";
+    context.textBaseline = "bottom"; // above the markers of a guess of 100 %
+    context.fillText("still right, %", plan.left - 8 * plan.ratio, plan.top - 12 * plan.ratio);
     const order = names().map((_, i) => i).sort((a, b) => (a === active) - (b === active));
     for (const i of order) paintGuess(plan, i, answered);
     if (answered) {
