@@ -103,7 +103,7 @@ def test_every_map_is_drawn_and_labelled_with_what_it_distorts(lesson, view):
     _, student = lesson
     seen = []
     for name, words in (("plane", "blind across it"), ("umap", "keeps neighbours"), ("pca", "PCA")):
-        view.get_by_label("Map", exact=True).select_option(name)
+        view.locator(".mmcviz-mapname").select_option(name)
         wait(student, "map", name)
         assert words in view.locator(".mmcviz-note").inner_text()
         assert view.locator(".mmcviz-quality").count() == 2

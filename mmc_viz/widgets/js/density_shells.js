@@ -7,7 +7,7 @@ import { fillSelect, make, makeField, openFrame } from "./page.js";
 
 const NARROW = 640;
 const SPACE = 28;
-const CELLS = 3; // CSS pixels of a cell in which the loss is looked at once
+const CELLS = 2; // CSS pixels of a cell in which the loss is looked at once
 
 async function unpackShells(bytes) {
   const block = await inflate(bytes);

@@ -91,6 +91,7 @@ function buildChoice(form, field, number) {
         label.classList.toggle("mmcviz-true", choice === answer);
         const said = [choice === guess && "your guess", choice === answer && "the answer"];
         const words = said.filter(Boolean).join(", ");
+        label.querySelector(".mmcviz-said")?.remove(); // what was revealed before
         if (words) make("span", "mmcviz-said", label).textContent = words;
       }
       verdict.textContent = writeVerdict(field, guess, answer);
