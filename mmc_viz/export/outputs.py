@@ -74,6 +74,7 @@ def _figure(figure: dict[str, Any]) -> str:
     caption = f"<figcaption>{words}</figcaption>" if words else ""
     parts = {name: figure.get(name) for name in ("data", "layout", "frames")}
     return (
-        f'<figure class="plotly"><div class="plot" role="img" aria-label="{label}" '
+        # A group and no picture, for its tools can be reached with the keyboard.
+        f'<figure class="plotly"><div class="plot" role="group" aria-label="{label}" '
         f'style="height:{height}px"></div>{caption}{data_script(parts)}</figure>'
     )
