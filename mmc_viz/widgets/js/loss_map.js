@@ -36,6 +36,16 @@ export function contourSegments(values, size, level) {
   return segments;
 }
 
+/**
+ * A power of ten as log(e^loss - 1): for two classes of a softmax loss of equal scales that is linear
+ * in the feature (mmc_viz/contours/theorem.py), so lines between the points of a grid come out smooth.
+ */
+function straighten(power) {
+  if (power < -5) return power * Math.LN10; // e^x - 1 is x
+  const loss = 10 ** power;
+  return loss > 30 ? loss : Math.log(Math.expm1(loss));
+}
+
 /** A loss's colour, 0xAABBGGRR, for its power of ten. */
 export function lossColour(power, { lowest, highest }) {
   return CIVIDIS((power - lowest) / (highest - lowest));
@@ -62,8 +72,9 @@ export function paintLossMap(context, side, { size, powers }, film, places, colo
   context.textAlign = "center";
   context.textBaseline = "middle";
   const taken = [...places];
+  const straight = Float32Array.from(powers, (value) => straighten(value / scale));
   for (let power = Math.ceil(film.lowest) + 1; power < film.highest; power++) {
-    const segments = contourSegments(powers, size, power * scale);
+    const segments = contourSegments(straight, size, straighten(power));
     context.strokeStyle = colours.ink;
     context.globalAlpha = power === 0 ? 0.9 : 0.55;
     context.lineWidth = (power === 0 ? 1.8 : 1) * ratio;
