@@ -1,9 +1,9 @@
 """A drawn digit as the data set `digits` would hold it, and what models make of it.
 
 The pictures of `digits` began as bitmaps of 32 x 32 dots, black or white, that somebody had drawn
-on a tablet. Each was then cut into 4 x 4 blocks, and what the data set keeps is the number of dots in
-each block, 0..16: an 8 x 8 picture. The very same is done here with a student's drawing, after it
-has been made as tall as the field, for so were theirs.
+on a tablet. Each was then cut into 4 x 4 blocks, and what the data set keeps is the number of dots
+in each block, 0..16: an 8 x 8 picture. The very same is done here with a student's drawing, after
+it has been made as tall as the field, for so were theirs.
 """
 
 import math
