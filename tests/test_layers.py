@@ -47,6 +47,7 @@ COMPUTE = {
     # what is sent to a page
     "bundles": {"paths"},
     "journeys": {"attacks", "embeddings", "networks", "paths"},
+    "drawings": {"networks", "paths"},
     "replay": set(),
     "predictions": {"evaluation", "tables"},
     "microscope": {"attacks", "contours", "networks", "objectives"},
