@@ -212,7 +212,8 @@ function render({ model, el }) {
       const span = Math.abs(now.k - from.k);
       for (let i = span ? 1 : 0; i <= span; i++) { // a fast hand skips budgets: fill them in
         const k = from.k + Math.sign(now.k - from.k) * i;
-        const part = span ? i / span : 1;
+        const [first, last] = [epsilons()[from.k], epsilons()[now.k]];
+        const part = span ? (epsilons()[k] - first) / (last - first) : 1;
         guesses[name()][k] = clampPercent(from.percent + part * (now.percent - from.percent));
       }
       drawn.add(name());
