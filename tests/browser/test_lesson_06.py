@@ -177,6 +177,19 @@ def test_a_class_can_be_shown_alone_and_tails_hidden(lesson, view):
     assert view.get_attribute("data-tails") == "true"
 
 
+def test_who_wants_no_motion_gets_none(lesson, view):
+    _, student = lesson
+    go(student, view, 3)
+    slider = view.locator(".mmcviz-slider")
+    student.page.emulate_media(reduced_motion="reduce")
+    try:
+        slider.press("ArrowRight")
+        assert view.get_attribute("data-moving") == "false"
+        assert view.get_attribute("data-step") == "4"
+    finally:
+        student.page.emulate_media(reduced_motion="no-preference")
+
+
 def test_play_goes_to_the_end(lesson, view):
     _, student = lesson
     go(student, view, 12)
