@@ -293,8 +293,9 @@ function render({ model, el }) {
   async function load() {
     const mine = ++request;
     const [bundle, packed] = [asBytes(model.get("bundle")), asBytes(model.get("atlas"))];
-    if (!bundle.length || !packed.length) {
-      frame.fail(model.get("locked") ? "" : "There are no results to show. Run the cell again.");
+    if (!bundle.length || !packed.length) { // where one is there, the other is on its way
+      const none = !bundle.length && !packed.length && !model.get("locked");
+      frame.fail(none ? "There are no results to show. Run the cell again." : "");
       return;
     }
     try {
