@@ -4,7 +4,8 @@
 
 import { measureAngles, turn2, unitOf } from "./angles.js";
 import { sizeCanvas, turnBack3 } from "./canvas.js";
-import { paintScene, paintTable, planScene, planTable } from "./center_drawing.js";
+import { paintScene, planScene } from "./center_drawing.js";
+import { paintTable, planTable } from "./cosine_table.js";
 import { GAUGE_HEIGHT, paintGauge } from "./angle_gauge.js";
 import { fillSelect, make, makeButton, makeField, openFrame } from "./page.js";
 

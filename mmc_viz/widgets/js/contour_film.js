@@ -5,9 +5,10 @@
 // once for each panel, epoch and class, and kept.
 
 import { asBytes } from "./bytes.js";
-import { drawImage8, niceTicks, paintPoints, sizeCanvas, traceMarker } from "./canvas.js";
+import { drawImage8, paintPoints, sizeCanvas } from "./canvas.js";
 import { gridOf, unpackFilm } from "./film.js";
-import { paintLossMap, paintLossScale } from "./loss_map.js";
+import { LEGEND_HEIGHT, paintFilmLegend, paintPlace, paintTicks } from "./film_drawing.js";
+import { paintLossMap } from "./loss_map.js";
 import { make, makeButton, makeField, mayAnimate, openFrame } from "./page.js";
 
 const HOLD = 900; // milliseconds between two epochs while it plays
@@ -80,7 +81,7 @@ function render({ model, el }) {
       panel.ratio = sizeCanvas(panel.canvas, Math.floor(side), Math.floor(side));
       panel.side = panel.canvas.width;
     }
-    sizeCanvas(legendCanvas, Math.floor(Math.min(width, columns * side + (columns - 1) * GAP)), 84);
+    sizeCanvas(legendCanvas, Math.floor(Math.min(width, columns * side + (columns - 1) * GAP)), LEGEND_HEIGHT);
   }
 
   /** The map behind the points of a panel. */
@@ -143,79 +144,6 @@ function render({ model, el }) {
     paintTicks(context, panel, colours);
   }
 
-  /** A center, or class mean: the marker of its class, large and outlined. */
-  function paintPlace(context, place, k, ratio, colours) {
-    context.beginPath();
-    traceMarker(context, k, place.placeX(k), place.placeY(k), 8 * ratio);
-    context.lineWidth = 5 * ratio;
-    context.strokeStyle = colours.page;
-    context.stroke();
-    context.fillStyle = colours.classes[k % colours.classes.length];
-    context.fill();
-    context.lineWidth = 2 * ratio;
-    context.strokeStyle = colours.ink;
-    context.stroke();
-  }
-
-  function paintTicks(context, { reel, side, ratio }, colours) {
-    const [left, right, bottom, top] = reel.extent;
-    context.strokeStyle = colours.ink;
-    context.lineWidth = ratio;
-    context.strokeRect(ratio / 2, ratio / 2, side - ratio, side - ratio);
-    context.font = `${13 * ratio}px ${colours.family}`;
-    context.lineWidth = 3 * ratio;
-    context.strokeStyle = colours.page;
-    context.fillStyle = colours.ink;
-    const write = (value, x, y) => {
-      const text = String(value).replace("-", "−");
-      context.strokeText(text, x, y);
-      context.fillText(text, x, y);
-    };
-    context.textAlign = "center";
-    context.textBaseline = "bottom";
-    for (const value of niceTicks(left, right, 5)) {
-      const x = (side * (value - left)) / (right - left);
-      if (x < 34 * ratio || x > side - 20 * ratio) continue;
-      context.fillRect(x, side - 6 * ratio, ratio, 6 * ratio);
-      write(value, x, side - 7 * ratio);
-    }
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    for (const value of niceTicks(bottom, top, 5)) {
-      const y = (side * (top - value)) / (top - bottom);
-      if (y < 14 * ratio || y > side - 30 * ratio) continue;
-      context.fillRect(0, y, 6 * ratio, ratio);
-      write(value, 8 * ratio, y);
-    }
-  }
-
-  function paintLegend() {
-    const { colours } = frame;
-    const { ratio } = panels[0];
-    const { width } = legendCanvas;
-    legend.clearRect(0, 0, width, legendCanvas.height);
-    legend.font = `${13 * ratio}px ${colours.family}`;
-    legend.textBaseline = "middle";
-    legend.textAlign = "left";
-    let x = 8 * ratio;
-    film.class_names.forEach((name, k) => {
-      legend.beginPath();
-      traceMarker(legend, k, x, 12 * ratio, 5 * ratio);
-      legend.fillStyle = colours.classes[k % colours.classes.length];
-      legend.fill();
-      legend.fillStyle = colours.ink;
-      legend.fillText(name, x + 10 * ratio, 12 * ratio);
-      x += legend.measureText(name).width + 28 * ratio;
-    });
-    legend.font = `600 ${13 * ratio}px ${colours.family}`;
-    legend.fillText("loss", 2 * ratio, 46 * ratio);
-    const from = 46 * ratio;
-    paintLossScale(
-      legend, from, 38 * ratio, Math.min(width - from - 24 * ratio, 420 * ratio), 16 * ratio, film,
-      colours, ratio,
-    );
-  }
-
   function draw() {
     for (const panel of panels) paintPanel(panel);
   }
@@ -224,7 +152,7 @@ function render({ model, el }) {
     if (!film) return false;
     arrange();
     draw();
-    paintLegend();
+    paintFilmLegend(legend, film, legendCanvas.width, frame.colours, panels[0].ratio);
     describe();
     return true;
   });
