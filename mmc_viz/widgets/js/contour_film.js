@@ -34,7 +34,9 @@ function render({ model, el }) {
   const epoch = make("output", "mmcviz-epoch", slider.parentElement);
   const classes = makeField(controls, "Loss of", "select");
   const panelBox = make("div", "mmcviz-panels", body);
-  const legendCanvas = make("canvas", "mmcviz-canvas mmcviz-legend", body, { role: "img" });
+  const legendCanvas = make("canvas", "mmcviz-canvas mmcviz-legend", body, {
+    role: "img", "aria-label": "Markers of the classes, and the scale of the loss",
+  });
   const pointedBox = make("div", "mmcviz-pointed", body);
   const picture = make("canvas", "mmcviz-canvas mmcviz-picture", pointedBox, { "aria-hidden": "true" });
   const caption = make("p", "mmcviz-caption", pointedBox, { "aria-live": "polite" });
