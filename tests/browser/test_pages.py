@@ -16,8 +16,6 @@ pytestmark = [
     pytest.mark.parametrize("name", [lesson.path.name for lesson in course()]),
 ]
 
-#: All canvases of a widget, as one text.
-PICTURE = "(root) => [...root.querySelectorAll('canvas')].map((c) => c.toDataURL()).join()"
 #: All that a reader can see or hear of a widget.
 FACE = """(root) => [...root.querySelectorAll("canvas")].map((c) => c.toDataURL()).join()
   + root.innerText + [...root.querySelectorAll("[aria-label]")].map((e) => e.ariaLabel).join()"""
@@ -85,7 +83,7 @@ def course_path(name):
 
 
 def operate(widget):
-    """Use every control of a widget; a slider must change what is seen. Count its moves."""
+    """Use every control of a widget; sliders and canvases must answer to keys. Count these."""
     moves = 0
     for control in widget.locator("input[type=range]:enabled").all():
         if not control.is_visible():
@@ -110,8 +108,12 @@ def operate(widget):
             control.click()
     for control in widget.locator("canvas[tabindex='0']").all():
         if control.is_visible():
-            for key in ("ArrowRight", "ArrowDown", "Home", "End"):
+            faces = {widget.evaluate(FACE)}
+            for key in ("ArrowRight", "ArrowDown", "Home", "End", "ArrowLeft", "ArrowUp"):
                 control.press(key)
+                faces.add(widget.evaluate(FACE))
+            assert len(faces) > 1, control.get_attribute("aria-label")
+            moves += 1
     for control in widget.locator("button:enabled").all():
         if control.is_visible() and control.is_enabled():
             control.click()
