@@ -110,7 +110,7 @@ EXERCISES = [
         1,
         "Write the function behind every sentence on this page: how many pictures does a model "
         "get right? <code>model(images)</code> gives the logits, one row per picture.",
-        "def still_right(model, images, labels):\n    ...  # your code",
+        "def still_right(model, images, labels): ...  # your code",
         "still_right",
         "def still_right(model, images, labels):\n"
         "    return int((model(images).argmax(dim=1) == labels).sum())",
@@ -128,7 +128,7 @@ EXERCISES = [
         2,
         "Write the margin, max<sub>j ≠ y</sub> h<sub>j</sub> − h<sub>y</sub>: one number per "
         "picture, from logits of shape [N, L] and labels of shape [N].",
-        "def my_margin(logits, labels):\n    ...  # your code",
+        "def my_margin(logits, labels): ...  # your code",
         "my_margin",
         "def my_margin(logits, labels):\n"
         "    right = logits.gather(1, labels[:, None])\n"

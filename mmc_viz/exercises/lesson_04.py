@@ -92,7 +92,7 @@ EXERCISES = [
         "Before the first batch all features lie near the origin, and every center has the norm "
         "<code>radius</code>. How large is MMC's loss then, ½‖z − μ<sub>y</sub>‖²? Compare it "
         "with the loss curve at epoch 0.",
-        "def first_loss(radius):\n    ...  # your code",
+        "def first_loss(radius): ...  # your code",
         "first_loss",
         "def first_loss(radius):\n    return radius**2 / 2",
         (
@@ -109,7 +109,7 @@ EXERCISES = [
         "Write the measure of the third curve: the mean squared distance of a feature to the mean "
         "of its class, divided by the mean squared distance of a class mean to the mean of all "
         "class means. Every class weighs the same.",
-        "def within_between(features, labels):\n    ...  # your code",
+        "def within_between(features, labels): ...  # your code",
         "within_between",
         "def within_between(features, labels):\n"
         "    classes = [features[labels == k] for k in labels.unique()]\n"
@@ -134,7 +134,7 @@ EXERCISES = [
         "In this lesson the learning rate rises linearly from 0 to its peak in the first quarter "
         "of all steps, and falls linearly to 0 in the rest. Write it: the rate at "
         "<code>step</code> (from 0 on) out of <code>steps</code>.",
-        "def learning_rate(step, steps, peak):\n    ...  # your code",
+        "def learning_rate(step, steps, peak): ...  # your code",
         "learning_rate",
         "def learning_rate(step, steps, peak):\n"
         "    top = steps / 4\n"
