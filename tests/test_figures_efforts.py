@@ -90,9 +90,15 @@ def test_a_part_of_a_shipped_matrix_is_drawn_like_a_measured_one():
 
 def test_many_columns_show_whole_percents():
     shipped = shipped_transfers()["fashion_mnist"]
-    numbers = figures.attack_matrix(shipped).data[1]
+    figure = figures.attack_matrix(shipped)
+    numbers = figure.data[1]
     for x, y, text in zip(numbers.x, numbers.y, numbers.text, strict=True):
         assert abs(int(text) - 100 * shipped.accuracy[y, x].item()) <= 0.5
+    words = figures.description(figure)
+    for name in shipped.targets:
+        assert f"{name} gets between" in words
+    column = shipped.accuracy[:, 0]
+    assert f"and {style.percent(column.max().item())} (on" in words.split(";")[0]
 
 
 def test_what_lesson_09_says_of_the_shipped_matrix_is_so():

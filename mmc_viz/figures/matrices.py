@@ -115,12 +115,26 @@ def attack_matrix(
                     y1=i + 0.49,
                     line={"color": colour, "width": width},
                 )
-    said = (
-        f"{style.quote(matrix.targets[j])} gets {style.percent(accuracy[i][j])} right of what was "
-        f"crafted on {style.quote(matrix.sources[i])}"
-        for i, j in cells
-    )
+    if many:
+        said = [_column(matrix, j) for j in range(columns)]
+    else:
+        said = [
+            f"{style.quote(matrix.targets[j])} gets {style.percent(accuracy[i][j])} right of what "
+            f"was crafted on {style.quote(matrix.sources[i])}"
+            for i, j in cells
+        ]
     return style.describe(figure, f"Of {images} images: {'; '.join(said)}.")
+
+
+def _column(matrix: TransferMatrix | ShippedMatrix, j: int) -> str:
+    """Say of one judge what harms it most and least: all pairs would fill a page."""
+    left = matrix.accuracy[:, j].tolist()
+    most, least = left.index(min(left)), left.index(max(left))
+    return (
+        f"{style.quote(matrix.targets[j])} gets between {style.percent(left[most])} (crafted on "
+        f"{style.quote(matrix.sources[most])}) and {style.percent(left[least])} (on "
+        f"{style.quote(matrix.sources[least])}) right"
+    )
 
 
 def _sentence(matrix: TransferMatrix | ShippedMatrix, i: int, j: int, images: int) -> str:
