@@ -102,7 +102,7 @@ function writeCode(model) {
 export function openFrame(model, el, name) {
   const root = make("section", `mmcviz mmcviz-${name}`, null, { "data-ready": "false" });
   const lock = make("p", "mmcviz-lock", root, { hidden: "" });
-  lock.textContent = `🔒 ${LOCKED}`;
+  lock.textContent = LOCKED;
   const controls = make("div", "mmcviz-controls", root);
   const body = make("div", "mmcviz-body", root);
   const sentence = make("p", "mmcviz-say", root, { "aria-live": "polite" });
