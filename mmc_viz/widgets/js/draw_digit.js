@@ -9,7 +9,7 @@ import { make, makeButton, openFrame } from "./page.js";
 const DOTS = 32;
 const PEN = 1.9; // dots from the middle of a line to its edge
 const FIELD = 256; // CSS pixels
-const PICTURE = 128;
+const PICTURE = 184;
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function readDrawing(text) {
