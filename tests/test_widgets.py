@@ -409,7 +409,9 @@ class Question(LabWidget):
 
 def test_data_stay_in_the_kernel_until_the_prediction_is_committed(computed):
     question = Question()
-    widget = EpsilonExplorer.of(models=("digits-sce", "digits-mmc"), **FEW, after=question)
+    widget = EpsilonExplorer.of(
+        models=("digits-sce", "digits-mmc"), **FEW, after=question, run="margin", step=2
+    )
     assert widget.locked
     assert widget.bundle == b"" and widget.run == ""
     sealed = widget.offline()
@@ -417,7 +419,7 @@ def test_data_stay_in_the_kernel_until_the_prediction_is_committed(computed):
     question.committed = True
     assert not widget.locked
     assert widget.bundle == computed.bundle
-    assert widget.run == "cross_entropy"
+    assert (widget.run, widget.step) == ("margin", 2)
     assert widget.offline() == {}
 
 

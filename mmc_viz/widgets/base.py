@@ -204,8 +204,11 @@ class LabWidget(anywidget.AnyWidget):
     def _set_view(self, view: dict[str, Any]) -> None:
         for name in self.view:  # in this order: a step may be within the range of a run only
             if name in view:
-                value = view[name]
-                setattr(self, name, list(value) if isinstance(value, tuple) else value)
+                value = list(view[name]) if isinstance(view[name], tuple) else view[name]
+                if name in self._withheld:  # what the data begin with gives way to what is asked
+                    self._withheld[name] = value
+                else:
+                    setattr(self, name, value)
 
     # ---- locks
 
