@@ -1,0 +1,43 @@
+"""The first notebook in real JupyterLab: the self-check, and a replayed picture."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def start(open_lesson):
+    return open_lesson("00_start_here.ipynb")
+
+
+def clean(student):
+    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    assert "Error displaying widget" not in student.page.locator(".jp-Notebook").inner_text()
+    assert student.errors == []
+
+
+def test_the_self_check_is_green_and_a_word_went_there_and_back(start):
+    lab, student = start
+    root = student.page.locator(".mmcviz-selfcheck")
+    root.scroll_into_view_if_needed()
+    student.page.wait_for_selector('.mmcviz-selfcheck[data-passed="true"]')
+    verdicts = root.locator(".mmcviz-verdict").all_inner_texts()
+    assert verdicts == ["✔ works"] * 6
+    assert re.search(r"a word went there and back in \d+ m?s", root.inner_text())
+    assert root.locator(".mmcviz-say").inner_text() == "Everything works. You can begin."
+    clean(student)
+
+
+def test_the_first_picture_and_its_replay_show_what_they_should(start):
+    lab, student = start
+    explorers = student.page.locator(".mmcviz-explorer")
+    assert explorers.count() == 2
+    explorers.nth(1).scroll_into_view_if_needed()
+    student.page.wait_for_function(
+        "() => document.querySelectorAll('.mmcviz-explorer')[1].dataset.ready === 'true'"
+    )
+    assert explorers.nth(1).get_attribute("data-step") == "5"
+    assert not explorers.nth(1).locator(".mmcviz-slider").is_visible()
+    assert lab.ask("print(again.code == first.code.replace('step=0', 'step=5'))") == "True\n"
