@@ -307,9 +307,7 @@ def test_long_code_is_folded_and_what_the_reader_writes_is_not(tmp_path):
 
 
 def make_lesson(folder, name="01_tiny.ipynb", cells=(), title="1 · Tiny & <b>bold</b>"):
-    head = (
-        f"# {title}\n\n**You will see\n$x$.**\n\nTime: 5 minutes; the computer\nneeds 2 seconds.\n"
-    )
+    head = f"# {title}\n\n**You will see\n$x$.**\n\nTime: 5 minutes; the computer\nneeds 2 seconds."
     path = folder / name
     nbformat.write(new_notebook(cells=[new_markdown_cell(head), *cells]), path)
     return read_lesson(path)
@@ -341,7 +339,7 @@ class Outline(HTMLParser):
 
 
 def test_a_lesson_says_its_title_promise_and_time(tmp_path):
-    lesson = make_lesson(tmp_path)
+    lesson = make_lesson(tmp_path, cells=[new_markdown_cell("## The next cell")])
     assert (lesson.promise, lesson.page) == ("You will see $x$.", "01_tiny.html")
     assert lesson.time == "5 minutes; the computer needs 2 seconds."
 

@@ -81,7 +81,7 @@ def read_lesson(path: Path) -> Lesson:
         If the file is no notebook.
     """
     notebook = read_notebook(path)
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
     def first(pattern: str) -> str:
         found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
