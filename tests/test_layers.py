@@ -33,7 +33,7 @@ COMPUTE = {
     "paths": {"attacks", "devices", "networks", "objectives", "tables"},
     "trajectories": {"attacks", "networks", "objectives", "tables"},
     "evaluation": {"attacks", "networks", "objectives", "tables"},
-    "audit": {"attacks", "evaluation", "networks", "tables"},
+    "audit": {"attacks", "evaluation", "networks", "objectives", "tables"},
     # what is asked of features
     "density": {"attacks", "contours", "heads", "networks", "tables", "training"},
     "contours": {"attacks", "centers", "heads", "networks", "objectives", "tables"},

@@ -18,6 +18,8 @@ SMALL = {
     "audit-card": ({**DIGITS, "images": range(8), "eps": 0.1}, {}),
     "center-workbench": ({}, {}),
     "contour-film": ({"heads": ("sce", "mmc"), "epochs": 2, "at": (0, 1, 2)}, {"step": 1}),
+    "density-shells": ({"count": 60}, {"label": 2}),
+    "draw-digit": ({"count": 4}, {}),
     "epsilon-explorer": (
         {**DIGITS, "images": range(6), "steps": 3, "count": 4},
         {"run": "margin", "step": 2, "perturbation": True},
