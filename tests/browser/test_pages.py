@@ -37,7 +37,11 @@ def test_answers_are_absent_until_the_prediction_is_committed(page_of, executed,
         if "sealed" not in record:
             continue
         sealed = json.loads(zlib.decompress(base64.b64decode(record["sealed"])))
+        # What an open widget shows as well, such as the true classes of the same pictures, is none.
+        open_ones = [state for state in lesson.states.values() if state.get("locked") is False]
         for trait, value in sealed.items():
+            if any(state.get(trait) == value for state in open_ones):
+                continue
             text = value["bytes"] if isinstance(value, dict) and "bytes" in value else value
             if isinstance(text, str) and len(text) > 20:
                 assert text not in html, trait
