@@ -87,9 +87,11 @@ def test_what_a_prediction_asks_for_stays_in_the_kernel_until_it_is_committed(le
     for which in (1, 2):
         root = explorer(student, which)
         assert root.get_attribute("data-locked") == "true"
-        root.scroll_into_view_if_needed()
-        root.get_by_text("Locked").wait_for()  # a cell out of sight is drawn when it comes near
-        assert root.inner_text().strip() == "Locked: commit your prediction first."
+        lock = root.locator(".mmcviz-lock")
+        assert lock.is_visible()
+        assert lock.text_content() == "Locked: commit your prediction first."
+        for part in root.locator("xpath=./*").all():
+            assert part.is_visible() == ("mmcviz-lock" in part.get_attribute("class"))
     states = "[{**w.get_state()} for w in (both, lab, guess, guess_2)]"
     code = f"print([(s.get('bundle'), s.get('answers')) for s in {states}])"
     assert lab.ask(code).strip() == "[(b'', None), (b'', None), (None, {}), (None, {})]"
