@@ -68,7 +68,9 @@ def _notebook(sources: list[str]) -> str:
     """Write a notebook of code cells."""
     empty = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     cells = [{**empty, "id": f"cell-{i}", "source": one} for i, one in enumerate(sources)]
-    form = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    # Without a kernel's name JupyterLab would ask for one.
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    form = {"metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps({"cells": cells, **form})
 
 
