@@ -15,7 +15,7 @@ NAMES = exercises.names()
 def answer_of(exercise, code):
     """Run code as a student's cell and give what it defines."""
     scope = {}
-    exec(compile(code, exercise.name, "exec"), scope)
+    exec(compile(f"{exercise.setup}\n{code}", exercise.name, "exec"), scope)
     return scope[exercise.answer]
 
 
@@ -69,6 +69,7 @@ def test_each_exercise_stands_in_its_notebook_with_its_stub():
         assert own, f"{name} is checked in no cell"
         assert own[0].startswith(stub), name
         assert any(f'exercises.show("{name}")' in cell for cell in cells), name
+        assert exercises.show(name).setup in "\n".join(cells), name
 
 
 # ---- the checker itself --------------------------------------------------------------------------

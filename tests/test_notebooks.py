@@ -46,6 +46,7 @@ def test_is_stored_without_outputs_and_small(notebook, path):
 def test_cells_are_short_and_define_nothing_outside_exercises(notebook):
     for source in codes(notebook):
         exercise = "exercises.check(" in source
+        assert source.strip().count("\n") < 15, source
         lines = [line for line in source.strip().split("\n") if line.strip()]
         assert len(lines) <= (12 if exercise else 10), source
         defines = any(line.lstrip().startswith(("def ", "class ")) for line in lines)

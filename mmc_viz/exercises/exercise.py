@@ -67,6 +67,8 @@ class Exercise:
         Plain text, in stages.
     check : callable
         Given the answer; returns praise, or raises `Wrong`.
+    setup : str
+        Imports that stub and solution need, in a cell before.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Exercise:
     solution: str
     hints: tuple[str, ...]
     check: Callable[[Any], str]
+    setup: str = ""
 
     def verdict(self, answer: Any) -> Verdict:
         """Check an answer; whatever it does, a verdict comes back."""

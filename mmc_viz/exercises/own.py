@@ -8,13 +8,12 @@ from torch import Tensor
 from mmc_viz.exercises.exercise import Exercise, Wrong
 from mmc_viz.heads import Head
 
-_STUB = """\
+_SETUP = """\
 import torch
 
 from mmc_viz.centers import spread_centers
-from mmc_viz.heads import Head
-
-
+from mmc_viz.heads import Head"""
+_STUB = """\
 class Own(Head):
     def __init__(self, dim, num_classes, *, radius=10.0, generator=None):
         super().__init__(dim, num_classes)
@@ -78,5 +77,6 @@ EXERCISES = [
             "(features - self.centers[labels]).norm(dim=1).",
         ),
         _check_head,
+        setup=_SETUP,
     ),
 ]
