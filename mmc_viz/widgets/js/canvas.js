@@ -96,12 +96,34 @@ export function planGrid(grid, panelWidth, ratio, context, family, { share = SCR
 }
 
 /** Image under the keyboard's cursor after an arrow key; the same one where there is no other. */
-export function moveInGrid(plan, count, n, key) {
+function moveInGrid(plan, count, n, key) {
   const moves = {
     ArrowLeft: -1, ArrowRight: 1, ArrowUp: -plan.columns, ArrowDown: plan.columns,
   };
   const next = Math.max(n, 0) + (moves[key] ?? 0);
   return next >= 0 && next < count ? next : n;
+}
+
+/**
+ * Let pointer and keyboard point at images of a grid. `point(n)` is told which, -1 for none;
+ * `pointed()` and `count()` say what is pointed at, and how many images there are.
+ */
+export function listenToGrid(view, { point, pointed, count }) {
+  const { canvas } = view;
+  canvas.addEventListener("pointermove", (event) => {
+    const { ratio } = view.plan;
+    point(view.plan.at(event.offsetX * ratio, event.offsetY * ratio));
+  });
+  canvas.addEventListener("pointerleave", () => point(-1));
+  canvas.addEventListener("blur", () => point(-1));
+  canvas.addEventListener("focus", () => {
+    if (canvas.matches(":focus-visible")) point(Math.max(pointed(), 0));
+  });
+  canvas.addEventListener("keydown", (event) => {
+    if (!event.key.startsWith("Arrow")) return;
+    event.preventDefault();
+    point(moveInGrid(view.plan, count(), pointed(), event.key));
+  });
 }
 
 /** A canvas for a grid, and a small one behind it with all images at their own resolution. */

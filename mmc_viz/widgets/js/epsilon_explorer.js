@@ -8,7 +8,7 @@
 
 import { asBytes } from "./bytes.js";
 import { unpack } from "./bundle.js";
-import { fillAtlas, moveInGrid, openGrid, paintGrid, planGrid, sizeGrid } from "./canvas.js";
+import { fillAtlas, listenToGrid, openGrid, paintGrid, planGrid, sizeGrid } from "./canvas.js";
 import { fillSelect, make, makeButton, makeField, openFrame } from "./page.js";
 
 const SIDE_BY_SIDE = 640; // width in CSS pixels from which two panels stand beside each other
@@ -346,23 +346,8 @@ function render({ model, el }) {
     frame.paint();
   }
 
-  function listenToCanvas(view) {
-    const { canvas } = view;
-    canvas.addEventListener("pointermove", (event) => {
-      const { ratio } = view.plan;
-      point(view.plan.at(event.offsetX * ratio, event.offsetY * ratio));
-    });
-    canvas.addEventListener("pointerleave", () => point(-1));
-    canvas.addEventListener("blur", () => point(-1));
-    canvas.addEventListener("focus", () => {
-      if (canvas.matches(":focus-visible")) point(Math.max(pointed, 0));
-    });
-    canvas.addEventListener("keydown", (event) => {
-      if (!event.key.startsWith("Arrow")) return;
-      event.preventDefault();
-      point(moveInGrid(view.plan, run.count, pointed, event.key));
-    });
-  }
+  const listenToCanvas = (view) =>
+    listenToGrid(view, { point, pointed: () => pointed, count: () => run.count });
 
   load("bundle");
   load("live");

@@ -5,7 +5,7 @@
 
 import { asBytes, inflate } from "./bytes.js";
 import {
-  fillAtlas, moveInGrid, niceTicks, openGrid, paintAxes, paintGrid, planGrid, sizeCanvas, sizeGrid,
+  fillAtlas, listenToGrid, niceTicks, openGrid, paintAxes, paintGrid, planGrid, sizeCanvas, sizeGrid,
   traceMarker,
 } from "./canvas.js";
 import { make, makeButton, openFrame } from "./page.js";
@@ -313,23 +313,8 @@ function render({ model, el }) {
     frame.paint();
   }
 
-  function listenToPanel(view) {
-    const { canvas } = view;
-    canvas.addEventListener("pointermove", (event) => {
-      const { ratio } = view.plan;
-      point(view.plan.at(event.offsetX * ratio, event.offsetY * ratio));
-    });
-    canvas.addEventListener("pointerleave", () => point(-1));
-    canvas.addEventListener("blur", () => point(-1));
-    canvas.addEventListener("focus", () => {
-      if (canvas.matches(":focus-visible")) point(Math.max(pointed, 0));
-    });
-    canvas.addEventListener("keydown", (event) => {
-      if (!event.key.startsWith("Arrow")) return;
-      event.preventDefault();
-      point(moveInGrid(view.plan, bench.count, pointed, event.key));
-    });
-  }
+  const listenToPanel = (view) =>
+    listenToGrid(view, { point, pointed: () => pointed, count: () => bench.count });
 
   frame.onDispose(() => { request++; });
   load();
