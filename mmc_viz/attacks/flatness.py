@@ -12,18 +12,15 @@ from mmc_viz.attacks.view import frozen
 from mmc_viz.objectives import Objective, resolve
 
 
-def zero_gradient(
+def slopes(
     model: nn.Module,
     images: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
     *,
     objective: str | Objective = "cross_entropy",
     batch_size: int = 256,
-) -> Bool[Tensor, " batch"]:
-    """Which images give an attack no direction: the objective's gradient there is exactly zero.
-
-    An attack that starts at such an image and follows this objective stands still, and the image
-    counts as robust though nothing has been tried.
+) -> Float[Tensor, " batch"]:
+    """Largest entry of an objective's gradient with respect to each image, without its sign.
 
     Parameters
     ----------
@@ -38,23 +35,44 @@ def zero_gradient(
         As attacks take it.
     batch_size : int
         How many images go through the model at once.
+
+    Returns
+    -------
+    slopes : Float[Tensor, "batch"]
+        On the CPU; 0 also where the model cuts every gradient off.
     """
     check_images(images)
     check_labels(labels, images)
     objective = resolve(objective)
     if len(images) == 0:
-        return torch.zeros(0, dtype=torch.bool)
-    flat = []
+        return images.new_zeros(0).cpu()
+    found = []
     with torch.inference_mode(False), torch.enable_grad(), frozen(model, images) as view:
         for part, true in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             point = part.detach().clone().requires_grad_()
             value = objective(view.exact(point.clone()), true.clone()).sum()
             if value.requires_grad:
                 (gradient,) = torch.autograd.grad(value, point)
-                flat.append(~gradient.flatten(1).any(dim=1))
+                found.append(gradient.flatten(1).abs().amax(dim=1))
             else:  # the model cuts every gradient off
-                flat.append(torch.ones(len(part), dtype=torch.bool, device=images.device))
-    return torch.cat(flat).cpu()
+                found.append(part.new_zeros(len(part)))
+    return torch.cat(found).cpu()
+
+
+def zero_gradient(
+    model: nn.Module,
+    images: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    objective: str | Objective = "cross_entropy",
+    batch_size: int = 256,
+) -> Bool[Tensor, " batch"]:
+    """Which images give an attack no direction: the objective's gradient there is exactly zero.
+
+    An attack that starts at such an image and follows this objective stands still, and the image
+    counts as robust though nothing has been tried. The arguments are those of `slopes`.
+    """
+    return slopes(model, images, labels, objective=objective, batch_size=batch_size) == 0
 
 
 def has_gradient(model: nn.Module, images: Float[Tensor, "batch channels height width"]) -> bool:

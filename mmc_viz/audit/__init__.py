@@ -12,12 +12,12 @@ https://arxiv.org/abs/1902.06705. Tramer et al., "On adaptive attacks to adversa
 defenses", NeurIPS 2020, https://arxiv.org/abs/2002.08347.
 """
 
+from mmc_viz.attacks.flatness import slopes as slopes
 from mmc_viz.audit.auditing import CHECKS as CHECKS
 from mmc_viz.audit.auditing import audit as audit
 from mmc_viz.audit.auditing import sign_test as sign_test
 from mmc_viz.audit.blindness import Blindness as Blindness
 from mmc_viz.audit.blindness import blindness as blindness
-from mmc_viz.audit.blindness import slopes as slopes
 from mmc_viz.audit.blindness import softmax_in_float64 as softmax_in_float64
 from mmc_viz.audit.report import AuditReport as AuditReport
 from mmc_viz.audit.report import Check as Check

@@ -16,10 +16,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mmc_viz.attacks import frozen, pgd
+from mmc_viz.attacks import pgd
+from mmc_viz.attacks.flatness import slopes
 from mmc_viz.audit.temperature import Tempered
 from mmc_viz.evaluation import correct
-from mmc_viz.objectives import Objective, cross_entropy, resolve
+from mmc_viz.objectives import Objective, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -63,33 +64,6 @@ def softmax_in_float64(
     is `mmc_viz.objectives.cross_entropy_float64`.
     """
     return cross_entropy(logits.double(), labels)
-
-
-def slopes(
-    model: nn.Module,
-    images: Float[Tensor, "batch channels height width"],
-    labels: Int[Tensor, " batch"],
-    *,
-    objective: str | Objective = "cross_entropy",
-) -> Float[Tensor, " batch"]:
-    """Largest entry of an objective's gradient with respect to each image, without its sign.
-
-    Parameters
-    ----------
-    model : nn.Module
-        From images to logits. It stays as it is.
-    images : Float[Tensor, "batch channels height width"]
-        In [0, 1].
-    labels : Int[Tensor, "batch"]
-        True classes.
-    objective : str or callable
-        What the attacker maximises.
-    """
-    with frozen(model, images) as view, torch.enable_grad():
-        points = images.detach().clone().requires_grad_()
-        values = resolve(objective)(view.exact(points), labels)
-        gradient = torch.autograd.grad(values.sum(), points)[0]
-    return gradient.flatten(1).abs().amax(dim=1)
 
 
 def blindness(
@@ -150,7 +124,7 @@ def blindness(
             generator=torch.Generator().manual_seed(seed),
             trace=keep,
         )
-        found.append(slopes(tempered, starts[0], labels, objective=objective).cpu())
+        found.append(slopes(tempered, starts[0], labels, objective=objective))
         survives.append(correct(tempered, end, labels).cpu())
     return Blindness(
         [float(one) for one in temperatures], torch.stack(found), torch.stack(survives)

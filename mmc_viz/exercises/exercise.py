@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 _LEVELS = {1: "easy", 2: "middling", 3: "hard"}
 _STYLE = (
     "border-left:4px solid {colour};padding:6px 14px;margin:4px 0;max-width:760px;line-height:1.45"
@@ -129,3 +131,18 @@ def returned(answer: Any, *arguments: Any) -> Any:
     if value is None:
         raise Wrong("The function returns nothing yet: replace the dots and `return` the result.")
     return value
+
+
+def number(value: Any) -> float:
+    """Read what a student gave as one number.
+
+    Raises
+    ------
+    Wrong
+        If it is none.
+    """
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise Wrong(f"One number is wanted; got {type(value).__name__}.")
+    return float(value)

@@ -7,19 +7,10 @@ import torch
 from torch import Tensor
 
 from mmc_viz.centers import geometry, max_mahalanobis_centers, random_centers
-from mmc_viz.exercises.exercise import Exercise, Wrong, returned
+from mmc_viz.exercises.exercise import Exercise, Wrong, number, returned
 
 _SETS = 300  # random sets on which an identity is tried
 _CLOSE = 0.01  # degrees, and the like
-
-
-def _number(value: Any) -> float:
-    """Read what a student's function gave as one number."""
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, float | int):
-        raise Wrong(f"One number is wanted; got {type(value).__name__}.")
-    return float(value)
 
 
 def _draw(num_classes: int, dim: int, seed: int) -> Tensor:
@@ -32,7 +23,7 @@ def _check_angle(answer: Any) -> str:
         # Of other norms too: an angle does not depend on them.
         length = torch.linspace(0.5, 3, count, dtype=torch.float64)[:, None]
         centers = _draw(count, dim, seed) * length
-        value = _number(returned(answer, centers))
+        value = number(returned(answer, centers))
         truth = geometry(centers).smallest_angle
         if abs(value - truth) < _CLOSE:
             continue
@@ -68,7 +59,7 @@ def _check_sum(answer: Any) -> str:
     best, bound = 0.0, geometry(max_mahalanobis_centers(4, 3)).simplex_angle
     for seed in range(_SETS):
         centers = _draw(4, 3, seed)
-        value = _number(returned(answer, centers))
+        value = number(returned(answer, centers))
         cosines = centers @ centers.T
         truth = float(cosines.sum() - cosines.trace())
         if abs(value - truth) > 1e-6:

@@ -8,23 +8,14 @@ from torch import Tensor
 from mmc_viz.checkpoints import load_model
 from mmc_viz.collapse import neural_collapse
 from mmc_viz.datasets import load_dataset
-from mmc_viz.exercises.exercise import Exercise, Wrong, returned
+from mmc_viz.exercises.exercise import Exercise, Wrong, number, returned
 from mmc_viz.networks import outputs
 from mmc_viz.training import TrainConfig
 
 
-def _number(value: Any) -> float:
-    """Take a plain number out of what a student returned."""
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, float | int):
-        raise Wrong(f"One number is wanted; got {type(value).__name__}.")
-    return float(value)
-
-
 def _check_first_loss(answer: Any) -> str:
     for radius in (10.0, 30.0, 4.0):
-        value, truth = _number(returned(answer, radius)), radius**2 / 2
+        value, truth = number(returned(answer, radius)), radius**2 / 2
         if abs(value - 2 * truth) < 1e-3 * truth:
             raise Wrong("That is the squared distance. The loss is half of it.")
         if abs(value - radius) < 1e-3 * radius:
@@ -51,7 +42,7 @@ def _cases() -> list[tuple[Tensor, Tensor]]:
 
 def _check_scatter(answer: Any) -> str:
     for features, labels in _cases():
-        value = _number(returned(answer, features.clone(), labels.clone()))
+        value = number(returned(answer, features.clone(), labels.clone()))
         truth = neural_collapse(features, labels).nc1_ratio
         if abs(value * truth - 1) < 0.02 and abs(value - truth) > 0.02 * truth:
             raise Wrong("The other way round: within the classes above, between them below.")
@@ -69,7 +60,7 @@ def _check_schedule(answer: Any) -> str:
         config = TrainConfig(lr=peak, epochs=epochs)
         steps = epochs * each
         for step in (0, steps // 8, steps // 4 - 1, steps // 2, steps - 1):
-            value = _number(returned(answer, step, steps, peak))
+            value = number(returned(answer, step, steps, peak))
             truth = config.learning_rate(step, each)
             # What is asked for starts at 0 or at its first rise; either is one step apart.
             if abs(value - truth) > 1.01 * peak * 4 / steps:

@@ -7,21 +7,12 @@ import torch
 from torch import Tensor
 
 from mmc_viz.density import neighbour_density
-from mmc_viz.exercises.exercise import Exercise, Wrong, returned
-
-
-def _number(value: Any) -> float:
-    """Read what a student gave as one number."""
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, float | int):
-        raise Wrong(f"One number is wanted; got {type(value).__name__}.")
-    return float(value)
+from mmc_viz.exercises.exercise import Exercise, Wrong, number, returned
 
 
 def _check_ring(answer: Any) -> str:
     for low, high in ((0.0, 0.5), (0.25, 0.5), (2.0, 4.0), (3.0, 3.5)):
-        value = _number(returned(answer, low, high))
+        value = number(returned(answer, low, high))
         truth = 2 * math.pi * (high - low)
         if abs(value - truth) < 1e-6 * max(1, truth):
             continue
@@ -39,7 +30,7 @@ def _check_ring(answer: Any) -> str:
 
 
 def _check_doubling(answer: Any) -> str:
-    value, truth = _number(answer), -64 * math.log(2)
+    value, truth = number(answer), -64 * math.log(2)
     if abs(value - truth) < 0.05:
         return "So a density by itself says nothing of a model: it needs a unit of length."
     if abs(value + truth) < 0.05:

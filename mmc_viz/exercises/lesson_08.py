@@ -10,20 +10,11 @@ from mmc_viz.audit import Tempered
 from mmc_viz.checkpoints import load_model
 from mmc_viz.datasets import load_dataset
 from mmc_viz.evaluation import accuracy
-from mmc_viz.exercises.exercise import Exercise, Wrong, returned
+from mmc_viz.exercises.exercise import Exercise, Wrong, number, returned
 
 _EPS, _STEPS, _IMAGES = 0.06, 10, 24
 _LEFT = 0.15  # share that an objective which works may leave
 _TEMPERATURES = (0.001, 1.0, 1000.0)
-
-
-def _number(value: Any) -> float:
-    """Read what a student's function gave as one number."""
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, float | int):
-        raise Wrong(f"One number is wanted; got {type(value).__name__}.")
-    return float(value)
 
 
 def _clothes() -> tuple[Tensor, Tensor]:
@@ -42,7 +33,7 @@ def _is_blind(gap: float, temperature: float) -> bool:
 
 def _check_gap(answer: Any) -> str:
     for temperature in (1.0, 2.0, 10.0):
-        gap = _number(returned(answer, temperature))
+        gap = number(returned(answer, temperature))
         if gap <= 0:
             raise Wrong(f"A lead is positive; at T = {temperature:g} you say {gap:g}.")
         if _is_blind(0.97 * gap, temperature):
