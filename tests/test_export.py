@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from mmc_viz.browser import visit
 from mmc_viz.export import Executed, execute, lessons, page, write_site
@@ -294,6 +294,19 @@ def test_progress_bars_leave_nothing_behind(tmp_path):
         "bar": {"_model_name": "FloatProgressModel"},
     }
     assert "widget" not in body([program("x", "box")], states, path=tmp_path)
+
+
+def test_a_bar_that_was_wiped_out_in_pieces_leaves_nothing_behind(tmp_path):
+    cell = new_code_cell("work()")
+    pieces = ["\rattacking…   33 %", "\rattacking…   67 %", "\r                 ", "\r"]
+    cell.outputs = [new_output("stream", name="stdout", text=piece) for piece in pieces]
+    assert "attacking" not in body([cell], {}, path=tmp_path)
+    cell.outputs.append(new_output("stream", name="stdout", text="done\n"))
+    assert ">done<" in body([cell], {}, path=tmp_path)
+    # what stands on another stream is wiped out by nothing
+    cell.outputs.insert(1, new_output("stream", name="stderr", text="careful\n"))
+    html = body([cell], {}, path=tmp_path)
+    assert "careful" in html and "33 %" in html
 
 
 def test_long_code_is_folded_and_what_the_reader_writes_is_not(tmp_path):

@@ -2,6 +2,7 @@
 
 import ast
 from itertools import groupby
+from typing import Any
 
 import nbformat
 
@@ -56,8 +57,22 @@ def render_cell(cell: nbformat.NotebookNode, reader: Reader, models: Models) -> 
 def _outputs(cell: nbformat.NotebookNode, reader: Reader, models: Models) -> str:
     if "exercises.check(" in cell.source:  # it has checked an answer that nobody has given yet
         return '<p class="note">The notebook checks your answer.</p>'
-    shown = (render_output(output, reader, models) for output in cell.outputs)
+    shown = (render_output(output, reader, models) for output in _joined(cell.outputs))
     return "\n".join(filter(None, shown))
+
+
+def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join what follows each other on one stream: a carriage return may undo an earlier piece."""
+    joined: list[dict[str, Any]] = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output["output_type"] == "stream" == last.get("output_type") and (
+            output.get("name") == last.get("name")
+        ):
+            joined[-1] = {**last, "text": "".join(last["text"]) + "".join(output["text"])}
+        else:
+            joined.append(output)
+    return joined
 
 
 def _code(source: str) -> str:

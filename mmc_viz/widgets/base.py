@@ -17,15 +17,18 @@ and the work runs in a thread with a Stop button, so the notebook stays alive.
 import base64
 import dataclasses
 import json
+import sys
 import threading
 import weakref
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import anywidget
 import traitlets
 from torch import nn
+from tqdm import tqdm
 
 from mmc_viz import replay
 from mmc_viz.widgets.subjects import weights_stamp
@@ -122,8 +125,9 @@ class LabWidget(anywidget.AnyWidget):
         view = {name: settings.pop(name) for name in cls.view if name in settings}
         widget = cls._blank(controls=controls, after=after)
         widget._models = dict(models) if isinstance(models, dict) else {}
-        widget._adopt(_settings(cls, settings))
-        widget._set_view(view)
+        with _bar() as report:
+            widget._adopt(_settings(cls, settings), report)
+            widget._set_view(view)
         return widget
 
     @classmethod
@@ -139,7 +143,8 @@ class LabWidget(anywidget.AnyWidget):
         """
         widget = cls._blank(controls=controls)
         widget._models = dict(models or {})
-        widget.restore(code)
+        with _bar() as report:
+            widget.restore(code, report)
         return widget
 
     @classmethod
@@ -157,14 +162,21 @@ class LabWidget(anywidget.AnyWidget):
         rest = replay.write(self.kind, _Nothing(), shown).partition("?")[2]
         return "&".join(filter(None, [self.settings_code, rest]))
 
-    def restore(self, code: str) -> None:
+    def restore(self, code: str, report: Report | None = None) -> None:
         """Show the situation of a replay code; compute it where it is not the present one.
+
+        Parameters
+        ----------
+        code : str
+            As it stands under the widget.
+        report : callable, optional
+            Told as `report(share, words)` how far the computation is.
 
         Raises
         ------
         ValueError
-            If the code is damaged, of another kind of widget, or of other weights. The widget then
-            stays as it was.
+            If the code is damaged, of another kind of widget, or of other weights. What is computed
+            then stays as it was.
         """
         kind, fields = replay.split(code)
         if kind != self.kind:
@@ -182,7 +194,7 @@ class LabWidget(anywidget.AnyWidget):
         if stamp and stamp != self._stamp(settings):
             raise ValueError("the code was made with models of the same names but other weights.")
         if settings != self.settings:
-            self._adopt(settings)
+            self._adopt(settings, report)
         self._set_view(view)
 
     def _adopt(self, settings: Any, report: Report | None = None) -> None:
@@ -266,7 +278,7 @@ class LabWidget(anywidget.AnyWidget):
 
     def do_restore(self, code: str) -> None:
         """Restore a code that was pasted in the browser."""
-        self._start(lambda report: self.restore(code), "Restored.")
+        self._start(lambda report: self.restore(code, report), "Restored.")
 
     def _start(self, work: Callable[[Report], None], done: str = "") -> None:
         """Run `work(report)` in a thread of its own; one at a time.
@@ -308,6 +320,23 @@ class LabWidget(anywidget.AnyWidget):
         """Stop the work and leave the page."""
         self._stop.set()
         super().close()
+
+
+@contextmanager
+def _bar() -> Iterator[Report]:
+    """Show a bar below the cell of a notebook while it computes; it goes when all is there."""
+    form = "{desc} {bar:24} {percentage:.0f} %"
+    elsewhere = "ipykernel" not in sys.modules
+    with tqdm(
+        total=1.0, leave=False, delay=0.5, file=sys.stdout, bar_format=form, disable=elsewhere
+    ) as bar:
+
+        def report(share: float | int = -1.0, words: str = "") -> None:
+            bar.set_description_str(words, refresh=False)
+            bar.update(max(float(share), bar.n) - bar.n)
+            bar.refresh()
+
+        yield report
 
 
 @dataclasses.dataclass(frozen=True)

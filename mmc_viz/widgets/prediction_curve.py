@@ -160,7 +160,7 @@ class PredictionCurve(Commitment):
         widget.lesson = lesson
         return widget
 
-    def restore(self, code: str) -> None:
+    def restore(self, code: str, report: Report | None = None) -> None:
         """Ask for what a replay code asks for; a committed guess stands.
 
         Raises
@@ -170,7 +170,7 @@ class PredictionCurve(Commitment):
         """
         if self.committed:
             raise ValueError("a committed guess stands; open the code by a cell of its own.")
-        super().restore(code)
+        super().restore(code, report)
 
     @property
     def sentences(self) -> list[str]:
