@@ -9,6 +9,7 @@ import torch
 
 from mmc_viz.attacks import fgsm, pgd
 from mmc_viz.checkpoints import load_model
+from mmc_viz.datasets import load_dataset
 from mmc_viz.networks import outputs
 from mmc_viz.paths import attack_once, compare, epsilon_path
 
@@ -192,3 +193,22 @@ def test_mistakes_are_named(case, change, words):
     call = {"images": images, "labels": labels, "epsilons": LEVELS, "attack": ATTACK} | change
     with pytest.raises(ValueError, match=words):
         epsilon_path(model, **call)
+
+
+@pytest.mark.parametrize("name", ["fashion-mmc", "digits-mmc"])
+def test_on_mmc_the_adaptive_attack_is_nowhere_weaker_than_the_usual_one(name):
+    """What lessons 1 and 8 show, on the models that they show it on."""
+    data = load_dataset("fashion_mnist" if name.startswith("fashion") else "digits", limit=30)
+    epsilons = [0.0, 0.02, 0.04, 0.06, 0.1, 0.2]
+    runs = compare(
+        {"MMC": load_model(name)},
+        data.inputs(),
+        data.labels,
+        epsilons,
+        objectives=("cross_entropy", "margin"),
+        progress=False,
+    )
+    weak, adaptive = runs["cross_entropy"]["MMC"].right, runs["margin"]["MMC"].right
+    assert weak[0] == adaptive[0]
+    assert (adaptive <= weak).all()
+    assert (weak - adaptive).max() >= 10

@@ -351,6 +351,18 @@ def test_a_code_restores_the_situation_in_another_process(computed):
     assert done.stdout.strip() == expected
 
 
+def test_a_code_brings_back_its_own_attacks_and_no_others():
+    widget = EpsilonExplorer.of(models=("digits-sce",), **FEW)
+    widget.attack(eps=0.1, steps=2, objective="margin")
+    code = widget.code
+    widget.attack(eps=0.2, steps=3, objective="distance")
+    widget.restore(code)
+    assert widget.code == code
+    assert list(widget.runs)[3:] == ["yours: margin, ε = 0.10, 2 steps"]
+    widget.restore(EpsilonExplorer.of(models=("digits-sce",), **FEW).code)
+    assert (widget.live, widget.own, len(widget.runs)) == (b"", "", 3)
+
+
 def test_controls_can_be_hidden(computed):
     assert replay(computed.code, controls=False).controls is False
 

@@ -209,10 +209,12 @@ class EpsilonExplorer(LabWidget):
         }
 
     def _set_view(self, view: dict[str, Any]) -> None:
-        for words in filter(None, view.get("own", "").split("; ")):
-            asked = _read_own(words)
-            if _name(**asked) not in self.runs:
-                self.attack(**asked)
+        own = view.get("own", self.own)
+        if own != self.own:  # these attacks and no others, in this order
+            asked = [_read_own(words) for words in own.split("; ") if words]
+            self.live, self.own, self._results = b"", "", {}
+            for one in asked:
+                self.attack(**one)
         super()._set_view({name: value for name, value in view.items() if name != "own"})
 
     def attack(self, *, eps: float | int, steps: int, objective: str) -> None:
