@@ -409,6 +409,14 @@ def test_models_of_ones_own_go_by_the_names_they_are_given():
         replay(widget.code)
 
 
+def test_the_bar_of_a_computation_leaves_nothing_behind(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)  # as in a notebook
+    EpsilonExplorer.of(models=("digits-sce",), **FEW)
+    said = capsys.readouterr().out
+    assert "attacking on margin" in said
+    assert said.endswith("\r") and not said.split("\r")[-2].strip()
+
+
 # ---- locks ---------------------------------------------------------------------------------------
 
 

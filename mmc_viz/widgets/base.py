@@ -327,9 +327,8 @@ def _bar() -> Iterator[Report]:
     """Show a bar below the cell of a notebook while it computes; it goes when all is there."""
     form = "{desc} {bar:24} {percentage:.0f} %"
     elsewhere = "ipykernel" not in sys.modules
-    with tqdm(
-        total=1.0, leave=False, delay=0.5, file=sys.stdout, bar_format=form, disable=elsewhere
-    ) as bar:
+    # Without a delay: tqdm would not wipe out what was drawn before it had passed.
+    with tqdm(total=1.0, leave=False, file=sys.stdout, bar_format=form, disable=elsewhere) as bar:
 
         def report(share: float | int = -1.0, words: str = "") -> None:
             bar.set_description_str(words, refresh=False)
