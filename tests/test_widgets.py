@@ -14,7 +14,7 @@ from traitlets import Bool, TraitError
 from mmc_viz.bundles import pack, unpack
 from mmc_viz.checkpoints import load_model
 from mmc_viz.paths import EpsilonPath, compare
-from mmc_viz.widgets import EpsilonExplorer, LabWidget, offline_states, replay
+from mmc_viz.widgets import EpsilonExplorer, LabWidget, base, offline_states, replay
 from mmc_viz.widgets.base import Stopped
 from mmc_viz.widgets.subjects import find_images, find_models
 
@@ -411,9 +411,10 @@ def test_models_of_ones_own_go_by_the_names_they_are_given():
 
 def test_the_bar_of_a_computation_leaves_nothing_behind(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ipykernel", sys)  # as in a notebook
-    EpsilonExplorer.of(models=("digits-sce",), **FEW)
+    with base._bar() as report:
+        report(0.5, "attacking on margin…")
     said = capsys.readouterr().out
-    assert "attacking on margin" in said
+    assert "attacking on margin" in said and "50 %" in said
     assert said.endswith("\r") and not said.split("\r")[-2].strip()
 
 
