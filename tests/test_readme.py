@@ -7,19 +7,30 @@ import pytest
 
 from mmc_viz.__main__ import COMMANDS
 from mmc_viz.checkpoints import load_card, shipped_models
+from mmc_viz.heads import HEADS
 from mmc_viz.results import find
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
-def test_python_examples_run_one_after_the_other(capsys):
+@pytest.fixture
+def heads():
+    """Forget in the end the heads that a test has registered: later tests list them all."""
+    before = dict(HEADS)
+    yield HEADS
+    HEADS.clear()
+    HEADS.update(before)
+
+
+def test_python_examples_run_one_after_the_other(heads, capsys):
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len(blocks) >= 2
     names = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     assert names["report"].masked
+    assert heads["huber"] is names["Huber"]
 
 
 def test_every_command_and_every_module_is_described():
