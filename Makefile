@@ -16,7 +16,7 @@ lab: $(VENV)/.lab
 test: $(VENV)/.test
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 # The stamps make a second run start at once. torch stands in the same `pip install` as all
 # that needs it; otherwise pip would choose a build of its own.

@@ -1,15 +1,19 @@
 """What several test modules need: a linear model with known answers, digits, the command line."""
 
 import functools
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
 from mmc_viz.__main__ import main
@@ -23,6 +27,22 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 # The variable is for the kernels and servers that the tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep together what shares something dear: the tests of a file, or those of a lesson's page.
+
+    Marks of xdist's own (`xdist_group`) do nothing under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            page = re.search(r"\[(\w+\.ipynb)\]$", nodeid)
+            return page[1] if page else nodeid.partition("::")[0]
+
+    return Together(config, log)
 
 
 class Linear(nn.Module):
@@ -110,11 +130,59 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def executed():
+def once(tmp_path_factory):
+    """Make a file, once a session whichever worker asks first: name, `make(path)` to path."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # what all workers share
+
+    def call(name, make):
+        path = folder / name
+        with FileLock(folder / f"{name}.lock"):
+            if not path.exists():
+                draft = folder / f"{name}.part"
+                make(draft)
+                draft.replace(path)
+        return path
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def executed(once):
     """Run a notebook in a fresh kernel, once a session whoever asks: path to `Executed`."""
     from mmc_viz.export import execute
+    from mmc_viz.export.executing import Executed
 
-    return functools.cache(execute)
+    def run(path, draft):
+        fields = vars(execute(path)) | {"path": str(path)}
+        draft.write_text(json.dumps(fields), encoding="utf-8")
+
+    @functools.cache
+    def call(path):
+        file = once(f"{path.stem}.executed.json", lambda draft: run(path, draft))
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        fields |= {"path": path, "notebook": nbformat.from_dict(fields["notebook"])}
+        return Executed(**fields)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def page_of(executed, once, tmp_path_factory):
+    """Give the exported page of a notebook of the course; it is written once for all tests."""
+    from mmc_viz.export import course, write_site
+
+    lessons = {lesson.path.name: lesson for lesson in course()}
+
+    def write(name, draft):
+        folder = tmp_path_factory.mktemp("site")
+        (page,) = write_site(
+            [lessons[name]], folder, index=False, run=lambda path, **_: executed(path)
+        )
+        page.replace(draft)
+
+    return lambda name: once(lessons[name].page, lambda draft: write(name, draft))
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,42 @@
-"""An exported page in a browser: opened from disk with the network off, its predictions made."""
+"""An exported page in a browser: opened from disk with the network off, used in every way."""
 
 from contextlib import contextmanager
 
 from mmc_viz.browser import visit
 
+#: All that a reader can see or hear of a widget.
+FACE = """(root) => [...root.querySelectorAll("canvas")].map((c) => c.toDataURL()).join()
+  + root.innerText + [...root.querySelectorAll("[aria-label]")].map((e) => e.ariaLabel).join()"""
+
+#: The controls of all widgets that can be seen and used, numbered from the top: number to HTML.
+#: Of radio buttons that belong together Tab comes to one: the checked one, or else the first.
+NUMBER_CONTROLS = """() => {
+  for (const one of document.querySelectorAll("[data-control]")) delete one.dataset.control;
+  const radios = (one) => [...document.querySelectorAll(`input[name="${CSS.escape(one.name)}"]`)];
+  const controls = "button, input, select, textarea, summary, [tabindex='0']";
+  return [...document.querySelectorAll(`.mmcviz :is(${controls})`)]
+    .filter((one) => !one.disabled && one.checkVisibility({ visibilityProperty: true }))
+    .filter((one) => one.type !== "radio"
+      || one === (radios(one).find((other) => other.checked) ?? radios(one)[0]))
+    .map((one, number) => {
+      one.dataset.control = number;
+      return one.outerHTML.slice(0, 200);
+    });
+}"""
+FOCUSED = """() => document.activeElement === document.body ? "nothing"
+  : document.activeElement.dataset.control ?? "another" """
+
 
 @contextmanager
-def open_page(path, *, width=1400, dark=False):
+def open_page(path, *, width=1400):
     """Open a page from disk and give what `visit` sees of it, and the addresses it asked for."""
     with visit(width=width) as seen:
-        seen.page.emulate_media(color_scheme="dark" if dark else "light")
+        seen.page.emulate_media(color_scheme="light")
         seen.page.context.set_offline(True)
-        asked = []
-        seen.page.on("request", lambda request: asked.append(request.url))
+        seen.asked = []
+        seen.page.on("request", lambda request: seen.asked.append(request.url))
         seen.page.goto(path.as_uri())
         seen.page.wait_for_selector("html[data-ready=true]", timeout=60_000)
-        seen.asked = asked
         yield seen
 
 
@@ -39,7 +60,74 @@ def commit_all(page):
             arg=before,
         )
         count += 1
-    if count:
-        page.wait_for_function("() => !document.querySelector('.sealed')")
-        page.wait_for_function("""() => !document.querySelector('.mmcviz[data-locked="true"]')""")
+    page.wait_for_function("() => !document.querySelector('.sealed')")
+    page.wait_for_function("""() => !document.querySelector('.mmcviz[data-locked="true"]')""")
+    page.wait_for_function("() => !document.querySelector('.mmcviz:not([data-ready=true])')")
     return count
+
+
+def findings(page):
+    """What axe-core calls serious or critical: rule, element, and what is wrong with it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        (rule["id"], node["target"], node["failureSummary"])
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def out_of_reach(page):
+    """Press Tab from the top of a page to its end; give the controls that it does not come to.
+
+    What it comes to must follow in the order of the page.
+    """
+    controls = page.evaluate(NUMBER_CONTROLS)
+    page.focus("a.skip")
+    came = []
+    while (now := page.evaluate(FOCUSED)) != "nothing" and len(came) < 2000:
+        came.append(now)
+        page.keyboard.press("Tab")
+    numbers = [int(number) for number in came if number.isdecimal()]
+    assert numbers == sorted(numbers)
+    return [control for number, control in enumerate(controls) if number not in numbers]
+
+
+def operate(widget):
+    """Use every control of a widget; sliders and canvases must answer to keys. Count these."""
+    moves = 0
+    for control in widget.locator("input[type=range]:enabled").all():
+        if not control.is_visible():
+            continue
+        low, high = (float(control.get_attribute(end) or 0) for end in ("min", "max"))
+        if high <= low:
+            continue
+        before = widget.evaluate(FACE)
+        control.press("End" if float(control.input_value()) < high else "Home")
+        assert widget.evaluate(FACE) != before, control.evaluate("e => e.outerHTML")
+        control.press("ArrowLeft")
+        moves += 1
+    for control in widget.locator("select:enabled").all():
+        if control.is_visible():
+            chosen = control.input_value()
+            for option in control.locator("option:enabled").all():
+                control.select_option(option.get_attribute("value") or option.inner_text())
+            control.select_option(chosen)
+    for control in widget.locator("input[type=checkbox]:enabled").all():
+        if control.is_visible():
+            control.click()
+            control.click()
+    for control in widget.locator("canvas[tabindex='0']").all():
+        if control.is_visible():
+            faces = {widget.evaluate(FACE)}
+            for key in ("ArrowRight", "ArrowDown", "Home", "End", "ArrowLeft", "ArrowUp"):
+                control.press(key)
+                faces.add(widget.evaluate(FACE))
+            assert len(faces) > 1, control.get_attribute("aria-label")
+            moves += 1
+    for control in widget.locator("button:enabled").all():
+        if control.is_visible() and control.is_enabled():
+            control.click()
+    return moves
