@@ -96,6 +96,10 @@ class Lab:
             raise RuntimeError(f"{reply['content']['ename']}: {reply['content']['evalue']}")
         return "".join(printed)
 
+    def value(self, expression: str) -> Any:
+        """Give the value of an expression in the kernel that runs; it must fit into JSON."""
+        return json.loads(self.ask(f"import json; print(json.dumps({expression}))"))
+
     def request(self, path: str, *, method: str = "GET") -> bytes:
         """Ask the server's REST interface, for instance for `api/kernels`."""
         request = urllib.request.Request(
@@ -221,12 +225,18 @@ class Visit:
             timeout=seconds * 1000,
         )
 
-    def pictures(self, within: str = "body") -> list[str]:
-        """Give the pixels of all canvases inside the first element that a selector finds."""
-        return self.page.evaluate(
-            "(within) => [...document.querySelector(within).querySelectorAll('canvas')]"
-            ".map((canvas) => canvas.toDataURL())",
-            within,
+    def wait_for_kernel(self) -> None:
+        """Wait until the kernel has heard all that the widgets have told it so far.
+
+        ipywidgets keeps a change back while the kernel works at the one before, so it takes two
+        questions whose answers come after those to the widgets.
+        """
+        self.page.evaluate(
+            """async () => {
+              const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+              for (let question = 0; question < 2; question += 1)
+                await kernel.requestExecute({ code: "", silent: true }).done;
+            }"""
         )
 
     def use_theme(self, *, dark: bool) -> None:

@@ -1,9 +1,9 @@
 """The last notebook in real JupyterLab: a digit that is drawn."""
 
-import json
 import re
 
 import pytest
+from lessons import assert_clean, pictures, said, until
 
 pytestmark = pytest.mark.browser
 
@@ -11,12 +11,6 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def own(open_lesson):
     return open_lesson("bring_your_own.ipynb")
-
-
-def clean(student):
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    assert "Error displaying widget" not in student.page.locator(".jp-Notebook").inner_text()
-    assert student.errors == []
 
 
 def opened(own):
@@ -27,18 +21,11 @@ def opened(own):
     return lab, student, root
 
 
-def picture(root):
-    return root.locator(".mmcviz-drawing").evaluate("(canvas) => canvas.toDataURL()")
-
-
 def test_the_drawing_says_what_the_kernel_says(own):
     lab, student, root = opened(own)
-    said = root.locator(".mmcviz-say").inner_text()
-    assert said == " ".join(
-        json.loads(lab.ask("import json; print(json.dumps(drawing.sentences))"))
-    )
-    assert re.search(r"SCE sees \d; from ε = 0\.\d\d on it sees \d\. MMC sees \d", said)
-    clean(student)
+    assert said(root) == " ".join(lab.value("drawing.sentences"))
+    assert re.search(r"SCE sees \d; from ε = 0\.\d\d on it sees \d\. MMC sees \d", said(root))
+    assert_clean(student)
 
 
 def test_one_can_draw_with_the_keyboard_and_ask(own):
@@ -49,21 +36,18 @@ def test_one_can_draw_with_the_keyboard_and_ask(own):
     field.focus()
     for _ in range(4):
         field.press("ArrowUp")
-    before = picture(root)
+    before = pictures(root, ".mmcviz-drawing")
     field.press("Space")
     for _ in range(26):
         field.press("ArrowDown")
     field.press("Space")
-    assert picture(root) != before
+    assert pictures(root, ".mmcviz-drawing") != before
     assert int(root.get_attribute("data-ink")) > 26
-    assert "ask “What is it?”" in root.locator(".mmcviz-say").inner_text()
+    assert "ask “What is it?”" in said(root)
     root.get_by_role("button", name="What is it?").click()
-    student.page.wait_for_selector('.mmcviz-draw[data-stale="false"][data-busy="false"]')
-    said = root.locator(".mmcviz-say").inner_text()
-    assert re.match(r"SCE sees 1", said)  # one straight line
-    assert said == " ".join(
-        json.loads(lab.ask("import json; print(json.dumps(drawing.sentences))"))
-    )
+    until(root, stale="false", busy="false")
+    assert said(root).startswith("SCE sees 1")  # one straight line
+    assert said(root) == " ".join(lab.value("drawing.sentences"))
 
 
 def test_one_can_draw_with_the_mouse(own):
@@ -75,8 +59,8 @@ def test_one_can_draw_with_the_mouse(own):
     mouse.down()
     mouse.move(box["x"] + 192, box["y"] + 64, steps=4)
     mouse.up()
-    student.page.wait_for_timeout(500)
-    code = "from mmc_viz.widgets.draw_digit import from_hex; d = from_hex(drawing.drawing); "
-    ink = json.loads(lab.ask(f"{code}print([bool(d[8, x]) for x in (2, 9, 15, 22, 29)])").lower())
+    student.wait_for_kernel()
+    lab.ask("from mmc_viz.widgets.draw_digit import from_hex")
+    ink = lab.value("[bool(from_hex(drawing.drawing)[8, x]) for x in (2, 9, 15, 22, 29)]")
     assert ink == [False, True, True, True, False]
     assert student.errors == []

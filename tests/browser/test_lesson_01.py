@@ -1,12 +1,12 @@
 """The first lesson in real JupyterLab, in a real browser: what a student meets, in order."""
 
-import json
 import re
 
 import pytest
+from lessons import assert_clean, place_of, until
+from lessons import pictures as pictures_in
 
 pytestmark = pytest.mark.browser
-READY = '.mmcviz-explorer[data-ready="true"]'
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +19,9 @@ def lesson(open_lesson):
 def right(lesson):
     """How many images are still right, as the kernel's own paths say: [objective][title][step]."""
     lab, _ = lesson
-    code = (
-        "import json; print(json.dumps({o: {t: p.right.tolist() for t, p in r.panels.items()}"
-        " for o, r in lab.runs.items()}))"
+    return lab.value(
+        "{o: {t: p.right.tolist() for t, p in r.panels.items()} for o, r in lab.runs.items()}"
     )
-    return json.loads(lab.ask(code))
 
 
 def explorer(student, which=-1):
@@ -36,9 +34,7 @@ def sentences(student):
 
 
 def pictures(student):
-    return explorer(student).evaluate(
-        "(root) => [...root.querySelectorAll('.mmcviz-canvas')].map((c) => c.toDataURL())"
-    )
+    return pictures_in(explorer(student), ".mmcviz-canvas")
 
 
 def shown(student):
@@ -65,19 +61,12 @@ def commit(student, which, *numbers):
 
 def test_run_all_leaves_no_error_on_the_page_or_in_the_console(lesson):
     _, student = lesson
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    text = student.page.locator(".jp-Notebook").inner_text()
-    assert "Error displaying widget" not in text
-    assert student.errors == []
+    assert_clean(student)
 
 
 def test_the_first_picture_stands_under_the_third_code_cell(lesson):
     _, student = lesson
-    place = student.page.evaluate(
-        """() => [...document.querySelectorAll('.jp-CodeCell')]
-              .findIndex((cell) => cell.querySelector('.mmcviz-explorer'))"""
-    )
-    assert place <= 2
+    assert 0 <= place_of(student, ".mmcviz-explorer") <= 2
     assert explorer(student, 0).get_attribute("data-ready") == "true"
     assert explorer(student, 0).locator(".mmcviz-canvas").count() == 1
 
@@ -102,17 +91,12 @@ def test_the_answer_comes_after_the_commitment_and_is_the_kernel_s(lesson):
     said = commit(student, 0, 7)
     answer = lab.ask("print(both.right('cross_entropy', 0.06)['MMC'])").strip()
     assert f"MMC under cross_entropy: {answer}; you said 7" in said
-    student.page.wait_for_function(
-        "() => document.querySelectorAll('.mmcviz-explorer')[1].dataset.ready === 'true'"
-    )
+    until(explorer(student, 1), ready="true")
     assert explorer(student, 2).get_attribute("data-locked") == "true"
     commit(student, 1, 5, 5)
-    student.page.wait_for_function(
-        "() => document.querySelectorAll('.mmcviz-explorer')[2].dataset.ready === 'true'"
-    )
-    assert (
-        lab.ask("from mmc_viz import predictions; print(len(predictions.ledger.entries))") == "3\n"
-    )
+    until(explorer(student, 2), ready="true")
+    lab.ask("from mmc_viz import predictions")
+    assert lab.value("len(predictions.ledger.entries)") == 3
 
 
 def test_the_replay_code_is_the_same_in_browser_and_kernel_and_restores(lesson):
@@ -122,17 +106,15 @@ def test_the_replay_code_is_the_same_in_browser_and_kernel_and_restores(lesson):
     root.locator(".mmcviz-slider").press("End")
     root.get_by_text("Replay code").click()
     code = root.locator(".mmcviz-codetext").first.input_value()
-    student.page.wait_for_timeout(300)
-    assert lab.ask("print(lab.code)").strip() == code
+    student.wait_for_kernel()
+    assert lab.value("lab.code") == code
     before = pictures(student)
     root.locator(".mmcviz-run").select_option("margin")
     root.locator(".mmcviz-slider").press("Home")
     assert pictures(student) != before
     root.get_by_label("A replay code to restore").fill(code)
     root.get_by_role("button", name="Restore").click()
-    student.page.wait_for_function(
-        "() => [...document.querySelectorAll('.mmcviz-explorer')].at(-1).dataset.step === '30'"
-    )
+    until(root, step=30)
     assert pictures(student) == before
     root.get_by_label("A replay code to restore").fill("nonsense")
     root.get_by_label("A replay code to restore").press("Enter")
@@ -186,11 +168,12 @@ def test_python_and_the_browser_share_one_state(lesson):
     lab, student = lesson
     explorer(student).locator(".mmcviz-run").select_option("margin")
     explorer(student).locator(".mmcviz-slider").press("End")
-    student.page.wait_for_timeout(500)
-    said = lab.ask("print(lab.run, lab.step, *lab.sentences.values())")
-    assert said.split(" ", 2) == ["margin", "30", " ".join(sentences(student)) + "\n"]
+    student.wait_for_kernel()
+    assert lab.value("[lab.run, lab.step]") == ["margin", 30]
+    assert lab.value("list(lab.sentences.values())") == sentences(student)
     lab.ask("lab.step = 7")
-    student.page.wait_for_selector(READY + '[data-step="7"]')
+    until(explorer(student), step=7)
+    assert shown(student)[1] == 7
 
 
 def test_attack_now_computes_and_joins_the_menu(lesson):
@@ -220,11 +203,11 @@ def test_both_themes_are_drawn(lesson):
     light, dark = [0, 114, 178], [86, 180, 233]
     assert student.page.evaluate(has_colour, light)
     student.use_theme(dark=True)
-    student.page.wait_for_selector(READY + '[data-theme="dark"]')
+    until(explorer(student), theme="dark")
     student.page.wait_for_function(has_colour, arg=dark)
     assert not student.page.evaluate(has_colour, light)
     student.use_theme(dark=False)
-    student.page.wait_for_selector(READY + '[data-theme="light"]')
+    until(explorer(student), theme="light")
     student.page.wait_for_function(has_colour, arg=light)
 
 

@@ -1,9 +1,18 @@
 """The second lesson in real JupyterLab: centers moved by pointer and keys, angles as Python's."""
 
-import json
 import re
 
 import pytest
+from lessons import (
+    all_differ,
+    assert_clean,
+    commit,
+    in_both_themes,
+    pictures,
+    place_of,
+    said,
+    until,
+)
 
 pytestmark = pytest.mark.browser
 NAME = "02_class_centers.ipynb"
@@ -13,7 +22,7 @@ BENCH = ".mmcviz-workbench"
 @pytest.fixture(scope="module")
 def lesson(open_lesson):
     lab, student = open_lesson(NAME)
-    student.page.wait_for_selector(f'{BENCH}[data-ready="true"]')
+    until(student.page.locator(BENCH).first, ready="true")
     return lab, student
 
 
@@ -21,30 +30,17 @@ def lesson(open_lesson):
 def bench(lesson):
     """The workbench of the lesson's middle, unlocked, and what its kernel knows of it."""
     lab, student = lesson
-    box = student.page.locator(".mmcviz-prediction").first
-    for i, guess in enumerate((100, 90, 5)):
-        box.locator('input[type="number"]').nth(i).fill(str(guess))
-    box.get_by_role("button", name="Commit").click()
+    commit(student.page.locator(".mmcviz-prediction").first, 100, 90, 5)
     root = student.page.locator(BENCH).nth(1)
     root.locator(".mmcviz-sphere").wait_for()
-    student.page.wait_for_function(
-        f"() => document.querySelectorAll('{BENCH}')[1].dataset.ready === 'true'"
-    )
+    until(root, ready="true")
     root.scroll_into_view_if_needed()
     return root
 
 
 def kernel(lab):
-    """Smallest angle, its pairs, and the code, as Python has them."""
-    code = (
-        "import json; g = bench.geometry; print(json.dumps([g.smallest_angle, "
-        "g.tight.tolist(), bench.code, bench.centers.tolist()]))"
-    )
-    return json.loads(lab.ask(code))
-
-
-def pictures(root):
-    return root.evaluate("(r) => [...r.querySelectorAll('canvas')].map((c) => c.toDataURL())")
+    """Smallest angle, code and centers, as Python has them."""
+    return lab.value("[bench.geometry.smallest_angle, bench.code, bench.centers.tolist()]")
 
 
 def begin(student, root, count, dim, arrangement="spread"):
@@ -56,17 +52,17 @@ def begin(student, root, count, dim, arrangement="spread"):
         slider.press("ArrowRight")
     root.get_by_label("Begin with").select_option(arrangement)
     assert root.get_attribute("data-count") == str(count)
-    student.page.wait_for_timeout(250)  # for the kernel to hear of it
+    student.wait_for_kernel()
 
 
 def agree(lab, root):
     """What page and kernel say of the present arrangement is the same."""
-    angle, tight, code, _ = kernel(lab)
+    angle, code, _ = kernel(lab)
     assert float(root.get_attribute("data-angle")) == pytest.approx(angle, abs=2e-3)
     pair = [int(i) for i in root.get_attribute("data-pair").split("-")]
-    loose = json.loads(lab.ask("print(bench.geometry.angles.tolist())"))
-    assert loose[pair[0]][pair[1]] == pytest.approx(angle, abs=3e-3)
-    sentence = root.locator(".mmcviz-say").inner_text()
+    angles = lab.value("bench.geometry.angles.tolist()")
+    assert angles[pair[0]][pair[1]] == pytest.approx(angle, abs=3e-3)
+    sentence = said(root)
     assert float(re.search(r"smallest angle is ([\d.]+)°", sentence)[1]) == pytest.approx(
         angle, abs=0.01
     )
@@ -85,15 +81,10 @@ def agree(lab, root):
 
 def test_the_lesson_runs_and_begins_with_a_picture(lesson):
     _, student = lesson
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    place = student.page.evaluate(
-        f"""() => [...document.querySelectorAll('.jp-CodeCell')]
-              .findIndex((cell) => cell.querySelector('{BENCH}'))"""
-    )
-    assert place <= 2
+    assert_clean(student)
+    assert 0 <= place_of(student, BENCH) <= 2
     first = student.page.locator(BENCH).first
     assert first.locator(".mmcviz-controls").is_hidden()
-    assert student.errors == []
 
 
 def test_the_answers_wait_for_the_commitment(lesson):
@@ -120,11 +111,11 @@ def test_every_arrangement_is_measured_as_python_measures_it(lesson, bench, coun
             continue
         before = pictures(bench)
         bench.get_by_label("Begin with").select_option(name)
-        student.page.wait_for_timeout(200)
+        student.wait_for_kernel()
         assert pictures(bench) != before or count == 2
         assert agree(lab, bench) <= spread + 1e-3
     bench.get_by_role("button", name="Spread again").click()
-    student.page.wait_for_timeout(200)
+    student.wait_for_kernel()
     assert agree(lab, bench) == pytest.approx(spread, abs=1e-6)
 
 
@@ -139,9 +130,9 @@ def test_keys_choose_and_move_on_the_circle(lesson, bench):
         before = pictures(bench)
         canvas.press(key)
         assert float(bench.get_attribute("data-angle")) == pytest.approx(angle, abs=2e-3)
-        assert all(a != b for a, b in zip(before, pictures(bench), strict=True))
+        assert all_differ(before, pictures(bench))
     assert bench.get_attribute("data-pair") == "0-1"
-    student.page.wait_for_timeout(250)
+    student.wait_for_kernel()
     agree(lab, bench)
     assert "Center 0 is chosen" in canvas.get_attribute("aria-label")
 
@@ -158,9 +149,9 @@ def test_keys_move_and_turn_on_the_sphere(lesson, bench):
         assert float(bench.get_attribute("data-angle")) == pytest.approx(best)
     for key in ("ArrowUp", "ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft"):
         canvas.press(key)
-        student.page.wait_for_timeout(250)
+        student.wait_for_kernel()
         assert agree(lab, bench) < best
-    _, _, _, centers = kernel(lab)
+    _, _, centers = kernel(lab)
     assert all(sum(x * x for x in point) == pytest.approx(1, abs=1e-9) for point in centers)
 
 
@@ -176,9 +167,7 @@ def test_a_center_follows_the_pointer(lesson, bench, dim):
     radius = side / 2 - 34
     if dim == 3:  # turned so that the first axis looks at us
         lab.ask("bench.turn = [90, 0]")
-        student.page.wait_for_function(
-            f"() => document.querySelectorAll('{BENCH}')[1].dataset.turn === '90,0'"
-        )
+        until(bench, turn="90,0")
         mouse.move(*middle)
     else:
         mouse.move(middle[0] + radius, middle[1])
@@ -186,11 +175,11 @@ def test_a_center_follows_the_pointer(lesson, bench, dim):
     target = (middle[0] + 0.6 * radius, middle[1] - 0.8 * radius * (1 if dim == 2 else 0.5))
     mouse.move(*target, steps=4)
     mouse.up()
-    student.page.wait_for_timeout(250)
+    student.wait_for_kernel()
     assert bench.get_attribute("data-chosen") == "0"
     angle = agree(lab, bench)
     assert angle < 90
-    _, _, _, centers = kernel(lab)
+    _, _, centers = kernel(lab)
     if dim == 2:
         assert centers[0] == pytest.approx([0.6, 0.8], abs=0.02)
     assert centers[1:] == [*([[0, 1], [-1, 0], [0, -1]] if dim == 2 else centers[1:])]
@@ -202,20 +191,18 @@ def test_a_code_restores_what_was_moved(lesson, bench):
     canvas = bench.locator(".mmcviz-sphere")
     for key in ("]", "]", "ArrowUp", "Shift+ArrowRight", "d"):
         canvas.press(key)
-    student.page.wait_for_timeout(250)
-    angle, _, code, centers = kernel(lab)
+    student.wait_for_kernel()
+    angle, code, centers = kernel(lab)
     before = pictures(bench)
     bench.get_by_role("button", name="Spread again").click()
     assert pictures(bench) != before
     bench.get_by_text("Replay code").click()
     bench.get_by_label("A replay code to restore").fill(code)
     bench.get_by_role("button", name="Restore").click()
-    student.page.wait_for_function(
-        f"() => document.querySelectorAll('{BENCH}')[1].dataset.moved === '1'"
-    )
-    student.page.wait_for_timeout(250)
+    until(bench, moved=1)
+    student.wait_for_kernel()
     assert pictures(bench) == before
-    assert kernel(lab)[3] == centers
+    assert kernel(lab)[2] == centers
     assert agree(lab, bench) == pytest.approx(angle)
 
 
@@ -231,13 +218,8 @@ def test_the_table_lists_every_pair_by_its_angle(lesson, bench):
 
 def test_both_themes_are_drawn(lesson, bench):
     _, student = lesson
-    before = pictures(bench)
-    student.use_theme(dark=True)
-    student.page.wait_for_selector(f'{BENCH}[data-theme="dark"] >> nth=1')
-    student.page.wait_for_timeout(600)
-    assert all(a != b for a, b in zip(before, pictures(bench), strict=True))
-    student.use_theme(dark=False)
-    student.page.wait_for_selector(f'{BENCH}[data-theme="light"] >> nth=1')
+    light, dark, again = in_both_themes(student, bench)
+    assert all_differ(light, dark) and again == light
 
 
 def test_without_a_kernel_it_moves_and_measures_as_before(lesson, bench):

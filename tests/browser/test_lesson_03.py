@@ -1,9 +1,18 @@
 """The third lesson in real JupyterLab: the film moves, and says the numbers of the film."""
 
-import json
 import re
 
 import pytest
+from lessons import (
+    all_differ,
+    assert_clean,
+    commit,
+    in_both_themes,
+    pictures,
+    place_of,
+    said,
+    until,
+)
 
 pytestmark = pytest.mark.browser
 NAME = "03_what_losses_ask.ipynb"
@@ -20,14 +29,9 @@ def lesson(open_lesson):
 def film(lesson):
     """The film, unlocked."""
     _, student = lesson
-    box = student.page.locator(".mmcviz-prediction").first
-    for row in box.locator("fieldset").all():
-        row.locator("input[type=radio]").first.check()
-    for number in box.locator('input[type="number"]').all():
-        number.fill("1.5")
-    box.get_by_role("button", name="Commit").click()
-    student.page.wait_for_selector(f'{FILM}[data-ready="true"]', timeout=60_000)
+    commit(student.page.locator(".mmcviz-prediction").first)
     root = student.page.locator(FILM)
+    until(root, ready="true")
     root.scroll_into_view_if_needed()
     return root
 
@@ -35,19 +39,17 @@ def film(lesson):
 @pytest.fixture(scope="module")
 def rows(lesson):
     lab, _ = lesson
-    return json.loads(lab.ask("import json; print(json.dumps(film.made.rows()))"))
+    return lab.value("film.made.rows()")
 
 
 def planes(root):
-    return root.evaluate(
-        "(r) => [...r.querySelectorAll('.mmcviz-plane')].map((c) => c.toDataURL())"
-    )
+    return pictures(root, ".mmcviz-plane")
 
 
 def agree(root, rows):
     """The sentence and the titles say the rows of the epoch that is shown."""
     epoch = int(root.get_attribute("data-epoch"))
-    sentence = root.locator(".mmcviz-say").inner_text()
+    sentence = said(root)
     assert sentence.startswith(f"Epoch {epoch} of ")
     words = root.locator(".mmcviz-words").all_inner_texts()
     found = re.findall(r"([\w-]+) (\d+) right, median loss ([\d.]+), scatter ([\d.]+)", sentence)
@@ -62,14 +64,9 @@ def agree(root, rows):
 
 
 def test_the_lesson_runs_and_its_first_picture_is_there(lesson):
-    lab, student = lesson
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    place = student.page.evaluate(
-        """() => [...document.querySelectorAll('.jp-CodeCell')]
-              .findIndex((cell) => cell.querySelector('.js-plotly-plot'))"""
-    )
-    assert 0 <= place <= 2
-    assert student.errors == []
+    _, student = lesson
+    assert_clean(student)
+    assert 0 <= place_of(student, ".js-plotly-plot") <= 2
 
 
 def test_the_film_waits_for_the_commitment(lesson):
@@ -81,7 +78,7 @@ def test_the_film_waits_for_the_commitment(lesson):
 
 def test_the_answers_are_measured_on_the_film(lesson, film, rows):
     lab, student = lesson
-    answers = json.loads(lab.ask("print(json.dumps(guess.answers))"))
+    answers = lab.value("guess.answers")
     last = {row["title"]: row for row in rows if row["epoch"] == rows[-1]["epoch"]}
     assert list(last) == list(TITLES)
     assert answers["least scatter"] == min(last, key=lambda title: last[title]["scatter"])
@@ -100,7 +97,7 @@ def test_the_slider_moves_all_panels_and_the_sentence(film, rows):
     for _ in epochs[1:]:
         before = planes(film)
         slider.press("ArrowRight")
-        assert all(a != b for a, b in zip(before, planes(film), strict=True))
+        assert all_differ(before, planes(film))
         seen.append(agree(film, rows))
     assert seen == epochs
 
@@ -122,11 +119,7 @@ def test_a_feature_lies_where_python_has_it(lesson, film):
     """Pointing at the place of an image's feature finds that image, in each panel."""
     lab, student = lesson
     film.get_by_role("slider").press("End")
-    code = (
-        "import json; print(json.dumps([[r.extent, r.features[-1].tolist()] "
-        "for r in film.made.reels]))"
-    )
-    reels = json.loads(lab.ask(code))
+    reels = lab.value("[[r.extent, r.features[-1].tolist()] for r in film.made.reels]")
     for canvas, (extent, features) in zip(film.locator(".mmcviz-plane").all(), reels, strict=True):
         left, right, bottom, top = extent
         inside = [
@@ -198,21 +191,16 @@ def test_python_and_the_browser_share_one_state_and_one_code(lesson, film):
     student.page.wait_for_selector(f'{FILM}[data-step="4"][data-label="3"][data-image="12"]')
     film.get_by_text("Replay code").click()
     code = film.locator(".mmcviz-codetext").first.input_value()
-    assert lab.ask("print(film.code)").strip() == code
+    assert lab.value("film.code") == code
     film.get_by_role("slider").press("ArrowRight")
-    student.page.wait_for_timeout(300)
-    assert lab.ask("print(film.step)").strip() == "5"
+    student.wait_for_kernel()
+    assert lab.value("film.step") == 5
 
 
 def test_both_themes_are_drawn(lesson, film):
     _, student = lesson
-    before = planes(film)
-    student.use_theme(dark=True)
-    student.page.wait_for_selector(f'{FILM}[data-theme="dark"]')
-    student.page.wait_for_timeout(600)
-    assert all(a != b for a, b in zip(before, planes(film), strict=True))
-    student.use_theme(dark=False)
-    student.page.wait_for_selector(f'{FILM}[data-theme="light"]')
+    light, dark, again = in_both_themes(student, film, ".mmcviz-plane")
+    assert all_differ(light, dark) and again == light
 
 
 def test_there_are_at_most_two_webgl_figures(lesson):

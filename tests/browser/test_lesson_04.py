@@ -1,10 +1,11 @@
 """The lesson on training in real JupyterLab: start, pause, rewind, and look back."""
 
-import json
 import re
 
 import pytest
 import torch
+from lessons import all_differ, assert_clean, commit, in_both_themes, place_of, said, until
+from lessons import pictures as pictures_in
 
 from mmc_viz.widgets.assembling import JS
 
@@ -21,56 +22,27 @@ def lesson(open_lesson):
 def trained(lesson):
     """The trainer of thirty epochs, unlocked by a guess."""
     lab, student = lesson
-    box = student.page.locator(".mmcviz-prediction").first
-    box.locator('input[type="radio"]').first.check()
-    for field in box.locator('input[type="number"]').all():
-        field.fill("20")
-    box.locator('input[type="number"]').last.press("Enter")
-    box.get_by_text("your guess").first.wait_for()
+    commit(student.page.locator(".mmcviz-prediction").first)
     root = student.page.locator(".mmcviz-trainer").nth(1)
     root.scroll_into_view_if_needed()
-    until(student, root, frames="31", ready="true")
+    until(root, frames=31, ready="true")
     return root
 
 
 def pictures(root):
-    return root.evaluate(
-        "(root) => [...root.querySelectorAll('.mmcviz-canvas')].map((c) => c.toDataURL())"
-    )
-
-
-def said(root):
-    return root.locator(".mmcviz-say").inner_text()
-
-
-def until(student, root, **wanted):
-    """Wait until the state attributes of a widget are these."""
-    student.page.wait_for_function(
-        "([root, wanted]) => Object.entries(wanted).every(([k, v]) => root.dataset[k] === v)",
-        arg=[root.element_handle(), wanted],
-    )
+    return pictures_in(root, ".mmcviz-canvas")
 
 
 def settle(student, root):
     """Wait until nothing runs and nothing moves."""
-    until(student, root, busy="false")
+    until(root, busy="false")
     student.page.wait_for_timeout(600)
-
-
-def ask(lab, expression):
-    return json.loads(lab.ask(f"import json; print(json.dumps({expression}))"))
 
 
 def test_run_all_leaves_no_error_and_the_first_picture_comes_early(lesson):
     _, student = lesson
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    assert "Error displaying widget" not in student.page.locator(".jp-Notebook").inner_text()
-    assert student.errors == []
-    place = student.page.evaluate(
-        """() => [...document.querySelectorAll('.jp-CodeCell')]
-              .findIndex((cell) => cell.querySelector('.mmcviz-trainer'))"""
-    )
-    assert place <= 2
+    assert_clean(student)
+    assert 0 <= place_of(student, ".mmcviz-trainer") <= 2
     first = student.page.locator(".mmcviz-trainer").first
     assert first.get_attribute("data-ready") == "true"
     assert not first.locator(".mmcviz-buttons").is_visible()  # nothing to press before the guess
@@ -80,14 +52,14 @@ def test_what_is_asked_for_stays_in_the_kernel_until_the_guess(lesson):
     lab, student = lesson
     assert student.page.locator('.mmcviz-trainer[data-locked="true"]').count() == 2
     for name in ("trainer", "slow"):
-        assert ask(lab, f"[{name}.numbers, len({name}.maps)]") == [[], 0]
+        assert lab.value(f"[{name}.numbers, len({name}.maps)]") == [[], 0]
 
 
 def test_looking_back_moves_pictures_and_says_the_duels_numbers(lesson, trained):
     lab, student = lesson
     slider = trained.locator(".mmcviz-slider")
-    history = ask(
-        lab, "[[(s.accuracy, s.loss) for s in moment.sides] for moment in trainer.duel.history]"
+    history = lab.value(
+        "[[(s.accuracy, s.loss) for s in moment.sides] for moment in trainer.duel.history]"
     )
     slider.press("Home")
     for epoch in range(4):
@@ -99,12 +71,12 @@ def test_looking_back_moves_pictures_and_says_the_duels_numbers(lesson, trained)
         before = pictures(trained)
         slider.press("ArrowRight")
         after = pictures(trained)
-        assert len(before) == 6 and all(a != b for a, b in zip(before, after, strict=True))
-    student.page.wait_for_timeout(400)
-    assert ask(lab, "[trainer.epoch, trainer.sentence]") == [4, said(trained)]
+        assert len(before) == 6 and all_differ(before, after)
+    student.wait_for_kernel()
+    assert lab.value("[trainer.epoch, trainer.sentence]") == [4, said(trained)]
     slider.press("End")
-    student.page.wait_for_timeout(400)
-    assert ask(lab, "[trainer.epoch, trainer.sentence]") == [-1, said(trained)]
+    student.wait_for_kernel()
+    assert lab.value("[trainer.epoch, trainer.sentence]") == [-1, said(trained)]
 
 
 def test_a_point_is_found_with_the_keyboard(lesson, trained):
@@ -120,7 +92,7 @@ def test_a_point_is_found_with_the_keyboard(lesson, trained):
         trained.locator(".mmcviz-caption p").inner_text(),
     ).groups()
     sides = "[int(s.predictions[k]) for s in trainer.duel.history[-1].sides]"
-    seen = ask(lab, f"(lambda k: [int(trainer.labels[k]), *{sides}])({number})")
+    seen = lab.value(f"(lambda k: [int(trainer.labels[k]), *{sides}])({number})")
     assert seen == [int(truth), int(sce), int(mmc)]
 
 
@@ -131,7 +103,7 @@ def test_the_tint_is_the_class_that_the_head_lets_win(lesson, trained):
     source = (JS / "training_maps.js").read_text()
     source = re.sub(r"^import .*\n", "", re.sub(r"^export ", "", source, flags=re.M), flags=re.M)
     for side in (0, 1):
-        regions = ask(lab, f"trainer.duel.history[-1].sides[{side}].regions.flatten().tolist()")
+        regions = lab.value(f"trainer.duel.history[-1].sides[{side}].regions.flatten().tolist()")
         found = student.page.evaluate(
             """([source, regions, points]) => {
               const winnerAt = new Function(`${source}; return winnerAt;`)();
@@ -139,12 +111,9 @@ def test_the_tint_is_the_class_that_the_head_lets_win(lesson, trained):
             }""",
             [source, regions, points],
         )
-        code = (
-            "import torch, json; "
-            f"h = trainer.duel.models()[{side}].head.logits(torch.tensor({points})); "
-            "print(json.dumps(h.argmax(dim=1).tolist()))"
-        )
-        wanted = json.loads(lab.ask(code))
+        lab.ask("import torch")
+        logits = f"trainer.duel.models()[{side}].head.logits(torch.tensor({points}))"
+        wanted = lab.value(f"{logits}.argmax(dim=1).tolist()")
         assert len(set(wanted)) > 5
         assert sum(a != b for a, b in zip(found, wanted, strict=True)) <= 1  # one on a border
 
@@ -154,44 +123,44 @@ def test_rewind_step_start_and_pause(lesson, trained):
     page = student.page
     first = page.locator(".mmcviz-trainer").first.get_attribute("data-stamp")
     trained.get_by_role("button", name="Rewind").click()
-    until(student, trained, taken="0", frames="1")
+    until(trained, taken="0", frames="1")
     settle(student, trained)
     assert trained.get_attribute("data-stamp") == first
     assert said(trained).startswith("Epoch 0 of 30: ")
 
     trained.get_by_role("button", name="One batch").click()
-    until(student, trained, taken="1")
+    until(trained, taken="1")
     assert said(trained).startswith("Epoch 0 + 1/12 of 30: ")
     trained.get_by_role("button", name="One epoch").click()
-    until(student, trained, taken="12", busy="false")
-    stamp = ask(lab, "trainer.stamp")
+    until(trained, taken="12", busy="false")
+    stamp = lab.value("trainer.stamp")
 
     trained.get_by_role("button", name="Start").click()
-    until(student, trained, busy="true")
+    until(trained, busy="true")
     page.wait_for_function(
         "(root) => Number(root.dataset.taken) > 14", arg=trained.element_handle()
     )
     trained.get_by_role("button", name="Pause").click()
     settle(student, trained)
     names = "[t.name for t in __import__('threading').enumerate()]"
-    assert "live-trainer-work" not in ask(lab, names)
-    assert 14 < ask(lab, "trainer.taken") < 360
-    assert ask(lab, "trainer.sentence") == said(trained)
+    assert "live-trainer-work" not in lab.value(names)
+    assert 14 < lab.value("trainer.taken") < 360
+    assert lab.value("trainer.sentence") == said(trained)
 
     # Back and up to the same batch: the same weights.
     lab.ask("trainer.rewind(); trainer.train(epochs=1)")
-    until(student, trained, taken="12", stamp=stamp)
+    until(trained, taken="12", stamp=stamp)
 
 
 def test_the_code_below_the_figure_is_the_kernels(lesson, trained):
     lab, student = lesson
     settle(student, trained)
     trained.locator(".mmcviz-code summary").click()
-    assert trained.locator(".mmcviz-code input").first.input_value() == ask(lab, "trainer.code")
-    code = ask(lab, "trainer.code").replace("taken=12", "taken=3").split("&stamp")[0]
+    assert trained.locator(".mmcviz-code input").first.input_value() == lab.value("trainer.code")
+    code = lab.value("trainer.code").replace("taken=12", "taken=3").split("&stamp")[0]
     trained.locator(".mmcviz-code input").last.fill(code)
     trained.get_by_role("button", name="Restore").click()
-    until(student, trained, taken="3")
+    until(trained, taken="3")
 
 
 def test_settings_set_up_another_run(lesson, trained):
@@ -212,7 +181,7 @@ def test_settings_set_up_another_run(lesson, trained):
     settle(student, trained)
     assert pictures(trained) != before
     assert re.match(r"Epoch 0 of 2: MMC [\d.]+ % right, loss [\d.]+; LGM ", said(trained))
-    settings = ask(lab, "vars(trainer.settings)")
+    settings = lab.value("vars(trainer.settings)")
     assert settings == {
         "heads": ["mmc", "lgm"],
         "dataset": "digits",
@@ -229,12 +198,6 @@ def test_settings_set_up_another_run(lesson, trained):
 
 def test_both_themes_are_drawn_and_nothing_complained(lesson, trained):
     _, student = lesson
-    light = pictures(trained)
-    student.use_theme(dark=True)
-    until(student, trained, theme="dark")
-    student.page.wait_for_timeout(500)
-    assert pictures(trained) != light
-    student.use_theme(dark=False)
-    student.page.wait_for_timeout(500)
-    assert pictures(trained) == light
+    light, dark, again = in_both_themes(student, trained, ".mmcviz-canvas")
+    assert all_differ(light, dark) and again == light
     assert student.errors == []

@@ -1,8 +1,16 @@
 """The sixth lesson in real JupyterLab: points that move, a brush that all maps share."""
 
-import json
-
 import pytest
+from lessons import (
+    all_differ,
+    assert_clean,
+    commit,
+    in_both_themes,
+    pictures,
+    place_of,
+    said,
+    until,
+)
 
 pytestmark = pytest.mark.browser
 NAME = "06_feature_maps.ipynb"
@@ -12,7 +20,7 @@ VIEW = ".mmcviz-features"
 @pytest.fixture(scope="module")
 def lesson(open_lesson):
     lab, student = open_lesson(NAME, seconds=400)
-    student.page.wait_for_selector(f'{VIEW}[data-ready="true"]')
+    until(student.page.locator(VIEW).first, ready="true")
     return lab, student
 
 
@@ -21,82 +29,58 @@ def before(lesson):
     """What page and kernel hold before anything is committed."""
     lab, student = lesson
     root = student.page.locator(VIEW).nth(1)
-    sent = lab.ask("print(len(view.atlas), len(view.bundle), guess.answers)").strip()
+    sent = lab.value("[len(view.atlas), len(view.bundle), guess.answers]")
     return root.get_attribute("data-locked"), root.locator("canvas").count(), sent
 
 
 @pytest.fixture(scope="module")
 def view(lesson, before):
     """The view of both models, unlocked."""
-    lab, student = lesson
-    box = student.page.locator(".mmcviz-prediction").first
-    for i, guess in enumerate((0.5, 1, 70)):
-        box.locator('input[type="number"]').nth(i).fill(str(guess))
-    box.get_by_role("button", name="Commit").click()
+    _, student = lesson
+    commit(student.page.locator(".mmcviz-prediction").first, 0.5, 1, 70)
     root = student.page.locator(VIEW).nth(1)
     root.locator(".mmcviz-map").nth(1).wait_for()
     root.scroll_into_view_if_needed()
-    wait(student, "ready", "true")
+    until(root, ready="true")
     return root
 
 
-def wait(student, name, value):
-    student.page.wait_for_function(
-        "([view, name, value]) => document.querySelectorAll(view)[1].dataset[name] === value",
-        arg=[VIEW, name, str(value)],
-    )
-
-
-def pictures(root):
-    return root.evaluate("(r) => [...r.querySelectorAll('canvas')].map((c) => c.toDataURL())")
-
-
-def go(student, root, step):
+def go(root, step):
     slider = root.locator(".mmcviz-slider")
     slider.focus()
     slider.press("Home")
     for _ in range(step):
         slider.press("ArrowRight")
-    wait(student, "step", step)
-    wait(student, "moving", "false")
+    until(root, step=step, moving="false")
 
 
 def pixels(lab, root, place, title, step):
     """Where the points of a map stand on the page's canvas, from the kernel's own positions."""
     name = root.get_attribute("data-map")
-    code = (
-        f"import json; print(json.dumps(view.maps[{name!r}][{title!r}].positions[{step}].tolist()))"
-    )
+    positions = lab.value(f"view.maps[{name!r}][{title!r}].positions[{step}].tolist()")
     plane = root.locator(".mmcviz-map").nth(place).get_attribute("data-plane")
     x, y, scale = map(float, plane.split(","))
-    return [(x + scale * a, y - scale * b) for a, b in json.loads(lab.ask(code))]
+    return [(x + scale * a, y - scale * b) for a, b in positions]
 
 
 def test_the_lesson_runs_and_begins_with_a_picture(lesson):
     _, student = lesson
-    page = student.page
-    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    place = page.evaluate(
-        f"""() => [...document.querySelectorAll('.jp-CodeCell')]
-              .findIndex((cell) => cell.querySelector('{VIEW}'))"""
-    )
-    assert place <= 2
-    assert student.errors == []
+    assert_clean(student)
+    assert 0 <= place_of(student, VIEW) <= 2
 
 
 def test_the_maps_wait_for_the_commitment(before):
-    assert before == ("true", 0, "0 0 {}")
+    assert before == ("true", 0, [0, 0, {}])
 
 
 def test_the_sentence_is_the_kernel_s_at_every_budget(lesson, view):
     lab, student = lesson
     for step in (0, 5, 15):
         shown = pictures(view)
-        go(student, view, step)
+        go(view, step)
         assert step == 0 or pictures(view) != shown
-        student.page.wait_for_timeout(300)  # for the kernel to hear of it
-        said = lab.ask("print(view.step, view.sentence)").strip()
-        assert said == f"{step} {view.locator('.mmcviz-say').inner_text()}"
+        student.wait_for_kernel()
+        assert lab.value("[view.step, view.sentence]") == [step, said(view)]
 
 
 def test_every_map_is_drawn_and_labelled_with_what_it_distorts(lesson, view):
@@ -104,18 +88,18 @@ def test_every_map_is_drawn_and_labelled_with_what_it_distorts(lesson, view):
     seen = []
     for name, words in (("plane", "blind across it"), ("umap", "keeps neighbours"), ("pca", "PCA")):
         view.locator(".mmcviz-mapname").select_option(name)
-        wait(student, "map", name)
+        until(view, map=name)
         assert words in view.locator(".mmcviz-note").inner_text()
         assert view.locator(".mmcviz-quality").count() == 2
         assert "in feature space" in view.locator(".mmcviz-quality").first.inner_text()
         seen.append(pictures(view)[-4:])
-    assert seen[0] != seen[1] != seen[2]
+    assert seen[0] != seen[1] != seen[2] != seen[0]
 
 
 def test_a_brush_picks_the_same_images_in_all_maps(lesson, view):
     """A rectangle dragged over one map picks exactly the points in it, in both maps."""
     lab, student = lesson
-    go(student, view, 6)
+    go(view, 6)
     points = pixels(lab, view, 0, "SCE", 6)
     canvas = view.locator(".mmcviz-map").first
     canvas.scroll_into_view_if_needed()
@@ -139,8 +123,8 @@ def test_a_brush_picks_the_same_images_in_all_maps(lesson, view):
     after = pictures(view)
     maps = [i for i, _ in enumerate(after) if before[i] != after[i]]
     assert len(maps) >= 4  # two maps and two strips
-    student.page.wait_for_timeout(300)
-    assert json.loads(lab.ask("print(view.chosen)")) == wanted
+    student.wait_for_kernel()
+    assert lab.value("view.chosen") == wanted
 
 
 def test_keys_walk_pick_and_clear(lesson, view):
@@ -149,14 +133,14 @@ def test_keys_walk_pick_and_clear(lesson, view):
     canvas.focus()
     canvas.press("Escape")
     assert view.get_attribute("data-chosen") == ""
-    said = []
+    captions = []
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown"):
         canvas.press(key)
-        said.append(view.locator(".mmcviz-caption").inner_text())
-    assert len(set(said)) >= 3 and all(text.startswith("Image ") for text in said)
+        captions.append(view.locator(".mmcviz-caption").inner_text())
+    assert len(set(captions)) >= 3 and all(text.startswith("Image ") for text in captions)
     canvas.press(" ")
     first = view.get_attribute("data-chosen")
-    assert said[-1].startswith(f"Image {first},")
+    assert captions[-1].startswith(f"Image {first},")
     canvas.press(" ")
     assert view.get_attribute("data-chosen") == ""
 
@@ -167,8 +151,8 @@ def test_a_class_can_be_shown_alone_and_tails_hidden(lesson, view):
     view.get_by_role("button", name="Sandal").click()
     alone = pictures(view)
     assert alone != before
-    student.page.wait_for_timeout(300)
-    assert lab.ask("print(view.classes)").strip() == "[5]"
+    student.wait_for_kernel()
+    assert lab.value("view.classes") == [5]
     view.get_by_role("button", name="Sandal").click()
     view.locator(".mmcviz-tails").uncheck()
     assert pictures(view) != before
@@ -179,7 +163,7 @@ def test_a_class_can_be_shown_alone_and_tails_hidden(lesson, view):
 
 def test_who_wants_no_motion_gets_none(lesson, view):
     _, student = lesson
-    go(student, view, 3)
+    go(view, 3)
     slider = view.locator(".mmcviz-slider")
     student.page.emulate_media(reduced_motion="reduce")
     try:
@@ -192,10 +176,9 @@ def test_who_wants_no_motion_gets_none(lesson, view):
 
 def test_play_goes_to_the_end(lesson, view):
     _, student = lesson
-    go(student, view, 12)
+    go(view, 12)
     view.get_by_role("button", name="Play").click()
-    wait(student, "step", 15)
-    wait(student, "moving", "false")
+    until(view, step=15, moving="false")
     view.get_by_role("button", name="Play").wait_for()
 
 
@@ -204,12 +187,7 @@ def test_the_table_states_the_counts(lesson, view):
     view.get_by_text("Show the numbers").click()
     rows = view.locator(".mmcviz-table tbody tr")
     assert rows.count() == 16
-    wanted = json.loads(
-        lab.ask(
-            "import json; print(json.dumps([j.path.success.sum(dim=1).tolist() "
-            "for j in view.journeys.values()]))"
-        )
-    )
+    wanted = lab.value("[j.path.success.sum(dim=1).tolist() for j in view.journeys.values()]")
     for k, row in enumerate(rows.all()):
         cells = row.locator("td").all_inner_texts()
         assert [int(cells[0]), int(cells[4])] == [wanted[0][k], wanted[1][k]]
@@ -217,10 +195,6 @@ def test_the_table_states_the_counts(lesson, view):
 
 def test_both_themes_are_drawn_and_nothing_complains(lesson, view):
     _, student = lesson
-    light = pictures(view)
-    student.use_theme(dark=True)
-    wait(student, "theme", "dark")
-    assert pictures(view) != light
-    student.use_theme(dark=False)
-    wait(student, "theme", "light")
+    light, dark, again = in_both_themes(student, view)
+    assert all_differ(light, dark) and again == light
     assert student.errors == []

@@ -1,13 +1,22 @@
 """The seventh lesson in JupyterLab: every control of the microscope, and what it says."""
 
-import json
 import re
 
 import pytest
+from lessons import (
+    all_differ,
+    assert_clean,
+    commit,
+    in_both_themes,
+    place_of,
+    said,
+    until,
+    until_still,
+)
 
 pytestmark = pytest.mark.browser
 SHOWN = ("subject", "objective", "restart", "step")
-CANVASES = ("hill", "pictures", "curves")
+CANVASES = ".mmcviz-hill, .mmcviz-pictures, .mmcviz-curves"
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +31,7 @@ def scope(student, which=0):
 
 def pictures(root):
     """What the three canvases show, once the point has stopped gliding."""
-    root.page.wait_for_timeout(260)
-    draw = "(r, names) => names.map((name) => r.querySelector(`.mmcviz-${name}`).toDataURL())"
-    return root.evaluate(draw, list(CANVASES))
-
-
-def said(root):
-    return root.locator(".mmcviz-say").inner_text()
+    return until_still(root, CANVASES)
 
 
 def menu(root, name):
@@ -40,36 +43,14 @@ def state(root):
     return [root.get_attribute(f"data-{name}") for name in SHOWN]
 
 
-def kernel(lab, expression):
-    """Give a value of the kernel."""
-    return json.loads(lab.ask(f"import json; print(json.dumps({expression}))"))
-
-
-def commit(root):
-    """Guess something and commit it."""
-    for number in root.locator("input[type=number]").all():
-        number.fill("1")
-    for row in root.locator("fieldset.mmcviz-choices").all():
-        row.locator("input[type=radio]").first.check()
-    root.get_by_role("button", name="Commit").click()
-    root.locator(".mmcviz-verdict").first.wait_for(timeout=60_000)
-    return root.locator(".mmcviz-verdict").all_inner_texts()
-
-
 def test_run_all_leaves_no_error_on_the_page_or_in_the_console(lesson):
     _, student = lesson
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    assert "Error displaying widget" not in student.page.locator(".jp-Notebook").inner_text()
-    assert student.errors == []
+    assert_clean(student)
 
 
 def test_the_first_picture_stands_under_the_second_code_cell(lesson):
     _, student = lesson
-    place = student.page.evaluate(
-        """() => [...document.querySelectorAll('.jp-CodeCell')]
-              .findIndex((cell) => cell.querySelector('.mmcviz-hill'))"""
-    )
-    assert place == 1
+    assert place_of(student, ".mmcviz-hill") == 1
     assert scope(student).get_attribute("data-ready") == "true"
 
 
@@ -80,26 +61,24 @@ def test_before_a_commitment_the_page_holds_no_climb(lesson):
         assert root.get_attribute("data-locked") == "true"
         assert root.locator(".mmcviz-lock").is_visible()
         assert not root.locator(".mmcviz-hill").is_visible()
-    assert kernel(lab, "[len(w.get_state()['slides']) for w in (scope, three)]") == [0, 0]
+    assert lab.value("[len(w.get_state()['slides']) for w in (scope, three)]") == [0, 0]
 
 
 def test_the_answers_are_those_of_the_climbs(lesson):
     lab, student = lesson
     boxes = student.page.locator(".mmcviz-prediction")
     step, fate = commit(boxes.nth(0))
-    wanted = kernel(lab, "scope.fooled_at('MMC', 'margin')")
+    wanted = lab.value("scope.fooled_at('MMC', 'margin')")
     assert re.match(rf"first step at which the margin fools MMC: {wanted}\b", step)
-    assert kernel(lab, "scope.fate('MMC', 'cross_entropy')") in fate
+    assert lab.value("scope.fate('MMC', 'cross_entropy')") in fate
     (starts,) = commit(boxes.nth(1))
-    wanted = kernel(lab, "three.fooling('MMC', 'distance')")
+    wanted = lab.value("three.fooling('MMC', 'distance')")
     assert re.match(rf"starts that fool MMC: {wanted}\b", starts)
     (best,) = commit(boxes.nth(2))
-    assert kernel(lab, "min(sweep, key=lambda name: int(sweep[name].right[-1]))") in best
+    assert lab.value("min(sweep, key=lambda name: int(sweep[name].right[-1]))") in best
     for which in (1, 2):
         scope(student, which).scroll_into_view_if_needed()
-        student.page.wait_for_function(
-            "(r) => r.dataset.ready === 'true'", arg=scope(student, which).element_handle()
-        )
+        until(scope(student, which), ready="true")
     assert state(scope(student, 1))[0] == "MMC"  # as the cell asked for
     assert state(scope(student, 2)) == ["MMC", "distance", "0", "20"]
 
@@ -113,13 +92,13 @@ def test_every_control_moves_the_picture_and_the_sentence(lesson):
         menu(root, name).select_option(value)
         assert root.get_attribute(f"data-{name}") == value
         after = pictures(root), said(root)
-        assert all(old != new for old, new in zip(before[0], after[0], strict=True))
+        assert all_differ(before[0], after[0])
         assert before[1] != after[1]
     steps = []
     for name in ("forward", "forward", "back", "last", "first"):
         before = pictures(root)
         root.locator(f'[data-do="{name}"]').click()
-        assert all(old != new for old, new in zip(before, pictures(root), strict=True))
+        assert all_differ(before, pictures(root))
         steps.append(int(root.get_attribute("data-step")))
     assert steps == [1, 2, 1, 20, 0]
     assert root.locator('[data-do="back"]').is_disabled()
@@ -140,11 +119,9 @@ def test_every_control_moves_the_picture_and_the_sentence(lesson):
     box = root.locator(".mmcviz-curves").bounding_box()
     root.locator(".mmcviz-curves").click(position={"x": box["width"] / 2, "y": 60})
     assert 5 < int(root.get_attribute("data-step")) < 15
-    student.page.wait_for_timeout(300)
-    assert kernel(lab, "[scope.subject, scope.objective, str(scope.step)]") == [
-        *state(root)[:2],
-        state(root)[3],
-    ]
+    student.wait_for_kernel()
+    shown = "[scope.subject, scope.objective, str(scope.restart), str(scope.step)]"
+    assert lab.value(shown) == state(root)
 
 
 @pytest.mark.parametrize("objective", ["distance", "margin"])
@@ -159,7 +136,7 @@ def test_what_it_says_is_what_the_kernel_would_say(lesson, objective):
             root.locator(".mmcviz-slider").fill(str(step))
             slide = f"three._find('MMC', '{objective}', {restart})"
             wanted = f"writing.write_sentence(three._header, {slide}, {step})"
-            assert said(root) == kernel(lab, wanted)
+            assert said(root) == lab.value(wanted)
             label = root.locator(".mmcviz-hill").get_attribute("aria-label")
             assert said(root) in label
     assert root.locator(".mmcviz-hill").get_attribute("role") == "img"
@@ -171,8 +148,8 @@ def test_the_table_holds_the_climb(lesson):
     root.get_by_text("Show the numbers").click()
     rows = root.locator(".mmcviz-table tbody tr")
     assert rows.count() == 21
-    margins = kernel(
-        lab, f"three._find('MMC', 'margin', {root.get_attribute('data-restart')})['margins']"
+    margins = lab.value(
+        f"three._find('MMC', 'margin', {root.get_attribute('data-restart')})['margins']"
     )
     for k in (0, 7, 20):
         cells = rows.nth(k).locator("th, td").all_inner_texts()
@@ -196,7 +173,7 @@ def test_attacking_again_computes_in_the_kernel_and_a_code_brings_it_back(lesson
     )
     root.locator('[data-do="last"]').click()
     assert re.match(r"Step 7 of 7: margin ", said(root))
-    assert kernel(lab, "[first.settings.eps, first.settings.steps]") == [0.1, 7]
+    assert lab.value("[first.settings.eps, first.settings.steps]") == [0.1, 7]
     root.get_by_label("steps", exact=True).fill("1000")
     root.get_by_role("button", name="Attack again").click()
     root.get_by_text("must be a whole number, 1 to 100; got 1000").wait_for()
@@ -214,13 +191,8 @@ def test_both_themes_are_drawn(lesson):
     _, student = lesson
     root = scope(student)
     root.scroll_into_view_if_needed()
-    light = pictures(root)
-    student.use_theme(dark=True)
-    student.page.wait_for_function("(r) => r.dataset.theme === 'dark'", arg=root.element_handle())
-    student.page.wait_for_timeout(500)
-    assert all(old != new for old, new in zip(light, pictures(root), strict=True))
-    student.use_theme(dark=False)
-    student.page.wait_for_function("(r) => r.dataset.theme === 'light'", arg=root.element_handle())
+    light, dark, again = in_both_themes(student, root, CANVASES)
+    assert all_differ(light, dark) and again == light
 
 
 def test_it_steps_after_the_kernel_is_gone_and_without_motion(lesson):

@@ -1,8 +1,16 @@
 """The eighth lesson in JupyterLab: predictions, the temperature, and an audit that is stopped."""
 
-import json
-
 import pytest
+from lessons import (
+    all_differ,
+    assert_clean,
+    commit,
+    in_both_themes,
+    pictures,
+    said,
+    until,
+    verdicts,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -16,48 +24,21 @@ def box(student, name, which=0):
     return student.page.locator(f".mmcviz-{name}").nth(which)
 
 
-def picture(root):
-    return root.evaluate("(r) => [...r.querySelectorAll('canvas')].map((c) => c.toDataURL())")
-
-
-def said(lab, expression):
-    """Give a value of the kernel."""
-    return json.loads(lab.ask(f"import json; print(json.dumps({expression}))"))
-
-
-def committed(root):
-    """Wait until the answer is there; give the text of its verdicts."""
-    root.page.wait_for_function(
-        "(r) => r.dataset.committed === 'true'", arg=root.element_handle(), timeout=120_000
-    )
-    return root.locator(".mmcviz-verdict, .mmcviz-verdicts li").all_inner_texts()
-
-
-def commit(root, *numbers):
-    """Fill in the numbers and commit with Enter."""
-    for i, number in enumerate(numbers):
-        root.locator("input[type=number]").nth(i).fill(str(number))
-    root.locator("input[type=number]").nth(len(numbers) - 1).press("Enter")
-    return committed(root)
-
-
 def test_run_all_leaves_no_error_on_the_page_or_in_the_console(lesson):
     _, student = lesson
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    assert "Error displaying widget" not in student.page.locator(".jp-Notebook").inner_text()
-    assert student.errors == []
+    assert_clean(student)
 
 
 def test_before_a_commitment_the_page_holds_no_answer(lesson):
     lab, student = lesson
     for name in ("curve", "digits", "knob", "verdict"):
-        assert said(lab, f"[{name}.committed, {name}.answers]") == [False, {}]
+        assert lab.value(f"[{name}.committed, {name}.answers]") == [False, {}]
     for locked in ("explorer", "temperature-slider", "audit-card"):
         root = box(student, locked, -1)
         assert root.get_attribute("data-locked") == "true"
         assert root.locator(".mmcviz-lock").is_visible()
-        assert root.locator("canvas").count() == 0 or not root.locator("canvas").first.is_visible()
-    assert said(lab, "[turn.panels, card.checks, both.bundle == b'']") == [[], [], True]
+        assert not any(canvas.is_visible() for canvas in root.locator("canvas").all())
+    assert lab.value("[turn.panels, card.checks, both.bundle == b'']") == [[], [], True]
 
 
 def test_a_number_outside_its_scale_is_not_committed(lesson):
@@ -65,14 +46,14 @@ def test_a_number_outside_its_scale_is_not_committed(lesson):
     root = box(student, "prediction")
     root.locator("input[type=number]").fill("101")
     root.locator("input[type=number]").press("Enter")
-    student.page.wait_for_timeout(300)
-    assert said(lab, "digits.committed") is False
+    student.wait_for_kernel()
+    assert lab.value("digits.committed") is False
 
 
 def test_a_committed_number_is_judged_in_the_kernel_s_words(lesson):
     lab, student = lesson
     words = commit(box(student, "prediction"), 3)
-    assert words == said(lab, "digits.sentences")
+    assert words == lab.value("digits.sentences")
     assert (
         box(student, "prediction").locator(".mmcviz-body input").count() == 0
     )  # nothing left to edit
@@ -93,43 +74,43 @@ def test_a_curve_is_drawn_by_mouse_keyboard_and_numbers(lesson):
     root = box(student, "prediction-curve")
     root.scroll_into_view_if_needed()
     plot = root.locator(".mmcviz-plot")
-    before = picture(root)
+    before = pictures(root)
     end = {"x": plot.bounding_box()["width"] - 30, "y": 250}
     plot.drag_to(plot, source_position={"x": 60, "y": 120}, target_position=end)
-    assert root.get_attribute("data-drawn") == "1" and picture(root) != before
+    assert root.get_attribute("data-drawn") == "1" and pictures(root) != before
     assert root.get_attribute("data-at") == "8"  # the last of nine budgets
 
     root.locator(".mmcviz-serie input").nth(1).check()
     plot.press("Home")
-    before = picture(root)
+    before = pictures(root)
     plot.press("ArrowRight")
     plot.press("PageDown")
     plot.press("ArrowUp")
-    assert root.get_attribute("data-at") == "1" and picture(root) != before
-    assert "your guess is 85 %" in root.locator(".mmcviz-say").inner_text()
+    assert root.get_attribute("data-at") == "1" and pictures(root) != before
+    assert "your guess is 85 %" in said(root)
     assert "85 %" in plot.get_attribute("aria-label")
 
     root.get_by_role("button", name="Commit").click()  # the third is still to draw
-    assert root.locator(".mmcviz-say").inner_text() == "Draw margin first, then commit."
+    assert said(root) == "Draw margin first, then commit."
     root.locator(".mmcviz-typed summary").click()
     root.get_by_label("margin at ε = 0.3, in percent").fill("12")
     assert root.get_attribute("data-drawn") == "3"
-    assert "margin at ε = 0.3: your guess is 12 %" in root.locator(".mmcviz-say").inner_text()
+    assert "margin at ε = 0.3: your guess is 12 %" in said(root)
 
 
 def test_a_committed_curve_is_judged_in_the_kernel_s_words(lesson):
     lab, student = lesson
     root = box(student, "prediction-curve")
-    before = picture(root)
+    before = pictures(root)
     root.get_by_role("button", name="Commit").click()
-    words = committed(root)
-    assert words == said(lab, "curve.sentences")
-    assert said(lab, "[curve.guesses['margin'][8], curve.guesses['distance'][1]]") == [12, 85]
+    words = verdicts(root)
+    assert words == lab.value("curve.sentences")
+    assert lab.value("[curve.guesses['margin'][8], curve.guesses['distance'][1]]") == [12, 85]
     student.page.wait_for_timeout(1200)  # the true curves come slowly
-    assert picture(root) != before
+    assert pictures(root) != before
     root.get_by_text("Show the numbers").click()
     shown = root.locator("tbody tr").first.locator("td").all_inner_texts()
-    answer = said(lab, "curve.answers['cross-entropy']")
+    answer = lab.value("curve.answers['cross-entropy']")
     assert float(shown[1]) == pytest.approx(answer["accuracy"][0], abs=0.05)
 
 
@@ -137,42 +118,37 @@ def test_the_curve_unlocks_the_explorer(lesson):
     _, student = lesson
     root = box(student, "explorer", -1)
     root.scroll_into_view_if_needed()
-    student.page.wait_for_function(
-        "(r) => r.dataset.ready === 'true'", arg=root.element_handle(), timeout=30_000
-    )
+    until(root, ready="true")
     assert root.locator(".mmcviz-lock").is_hidden()
 
 
 def test_the_temperature_moves_dots_and_sentences(lesson):
     lab, student = lesson
     words = commit(box(student, "prediction", 1), 1, 2)
-    assert words == said(lab, "knob.sentences")
+    assert words == lab.value("knob.sentences")
     root = box(student, "temperature-slider")
     root.scroll_into_view_if_needed()
-    student.page.wait_for_function(
-        "(r) => r.dataset.ready === 'true'", arg=root.element_handle(), timeout=30_000
-    )
+    until(root, ready="true")
     slider = root.locator("input[type=range]")
     slider.press("Home")
-    for step in range(len(said(lab, "turn.temperatures"))):
+    for step in range(len(lab.value("turn.temperatures"))):
         assert root.get_attribute("data-step") == str(step)
-        before = picture(root)
-        turned = said(
-            lab,
+        before = pictures(root)
+        turned = lab.value(
             "[__import__('mmc_viz.widgets.temperature_slider', fromlist=['x'])"
             f".write_sentence(panel, {step}) for panel in turn.panels]",
         )
-        assert root.locator(".mmcviz-say").inner_text().endswith(" ".join(turned))
+        assert said(root).endswith(" ".join(turned))
         slider.press("ArrowRight")
-        assert picture(root) != before or step == 9
-    student.page.wait_for_timeout(300)
-    assert said(lab, "turn.step") == 9
+        assert pictures(root) != before or step == 9
+    student.wait_for_kernel()
+    assert lab.value("turn.step") == 9
 
 
 def test_an_audit_is_filled_in_check_by_check_and_stops(lesson):
     lab, student = lesson
     words = commit(box(student, "prediction", 2), 4, 5)
-    assert words == said(lab, "verdict.sentences")
+    assert words == lab.value("verdict.sentences")
     root = box(student, "audit-card")
     root.scroll_into_view_if_needed()
     root.locator("select").select_option("planted")
@@ -182,15 +158,13 @@ def test_an_audit_is_filled_in_check_by_check_and_stops(lesson):
         "(r) => Number(r.dataset.answered) >= 1", arg=root.element_handle(), timeout=120_000
     )
     root.get_by_role("button", name="Stop").click()
-    student.page.wait_for_function(
-        "(r) => r.dataset.busy === 'false'", arg=root.element_handle(), timeout=120_000
-    )
+    until(root, busy="false", seconds=120)
     assert "Stopped after" in root.locator(".mmcviz-cardtitle").inner_text()
-    assert said(lab, "[card.model, card.eps, card.status]") == ["planted", 0.05, "Stopped."]
+    assert lab.value("[card.model, card.eps, card.status]") == ["planted", 0.05, "Stopped."]
     shown = root.locator(".mmcviz-check").evaluate_all(
         "(rows) => rows.map((r) => r.dataset.verdict)"
     )
-    found = said(lab, "[check['verdict'] for check in card.checks]")
+    found = lab.value("[check['verdict'] for check in card.checks]")
     assert shown == ["" if verdict == "asking" else verdict for verdict in found]
     assert shown[0] == "fail"  # another objective catches the planted model at once
 
@@ -203,29 +177,22 @@ def test_a_finished_audit_says_what_it_found(lesson):
         "card.outcome = {'claim': 0.7755, 'accuracy': 0.05, 'about': 'PGD', 'masked': True}"
     )
     root = box(student, "audit-card")
-    student.page.wait_for_function(
-        "(r) => r.dataset.standing === 'fail'", arg=root.element_handle(), timeout=30_000
-    )
-    assert root.locator(".mmcviz-say").inner_text() == said(lab, "card.sentence")
+    until(root, standing="fail")
+    assert said(root) == lab.value("card.sentence")
 
 
 def test_the_ledger_has_kept_every_guess(lesson):
     lab, _ = lesson
-    questions = said(lab, "[[e.lesson, e.name] for e in predictions.ledger.entries]")
+    questions = lab.value("[[e.lesson, e.name] for e in predictions.ledger.entries]")
     assert {lesson for lesson, _ in questions} == {"8"}
     assert len(questions) == 1 + 3 + 2 + 2
 
 
 def test_both_themes_are_drawn(lesson):
     _, student = lesson
-    roots = [box(student, name) for name in ("prediction-curve", "temperature-slider")]
-    light = [picture(root) for root in roots]
-    student.use_theme(dark=True)
-    for root, before in zip(roots, light, strict=True):
+    for name in ("prediction-curve", "temperature-slider"):
+        root = box(student, name)
         root.scroll_into_view_if_needed()
-        student.page.wait_for_function(
-            "(r) => r.dataset.theme === 'dark'", arg=root.element_handle()
-        )
-        assert picture(root) != before
-    student.use_theme(dark=False)
+        light, dark, again = in_both_themes(student, root)
+        assert all_differ(light, dark) and again == light
     assert student.errors == []

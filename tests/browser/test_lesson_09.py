@@ -1,9 +1,18 @@
 """The ninth lesson in JupyterLab: both sliders of the noise bench, and what it says."""
 
-import json
 import re
 
 import pytest
+from lessons import (
+    all_differ,
+    assert_clean,
+    commit,
+    in_both_themes,
+    pictures,
+    place_of,
+    said,
+    until,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -18,70 +27,40 @@ def bench(student, which=-1):
     return student.page.locator(".mmcviz-bench").nth(which)
 
 
-def pictures(root):
-    return root.evaluate("(r) => [...r.querySelectorAll('canvas')].map((c) => c.toDataURL())")
-
-
-def said(root):
-    return root.locator(".mmcviz-say").inner_text()
-
-
-def kernel(lab, expression):
-    """Give a value of the kernel."""
-    return json.loads(lab.ask(f"import json; print(json.dumps({expression}))"))
-
-
-def commit(root):
-    """Guess something and commit it."""
-    for number in root.locator("input[type=number]").all():
-        number.fill("1")
-    root.get_by_role("button", name="Commit").click()
-    root.locator(".mmcviz-verdict").first.wait_for(timeout=60_000)
-    return " ".join(root.locator(".mmcviz-verdict").all_inner_texts())
-
-
 def test_run_all_leaves_no_error_on_the_page_or_in_the_console(lesson):
     _, student = lesson
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    assert "Error displaying widget" not in student.page.locator(".jp-Notebook").inner_text()
-    assert student.errors == []
+    assert_clean(student)
 
 
 def test_the_first_picture_stands_under_the_second_code_cell(lesson):
     _, student = lesson
-    place = student.page.evaluate(
-        """() => [...document.querySelectorAll('.jp-CodeCell')]
-              .findIndex((cell) => cell.querySelector('.mmcviz-charts'))"""
-    )
-    assert place == 1
+    assert place_of(student, ".mmcviz-charts") == 1
     assert bench(student, 0).get_attribute("data-ready") == "true"
 
 
 def test_the_second_bench_waits_for_the_first_prediction(lesson):
     lab, student = lesson
     assert bench(student).get_attribute("data-locked") == "true"
-    assert kernel(lab, "len(bench.get_state()['bench'])") == 0
+    assert lab.value("len(bench.get_state()['bench'])") == 0
     boxes = student.page.locator(".mmcviz-prediction")
-    verdict = commit(boxes.nth(0))
+    verdict = " ".join(commit(boxes.nth(0)))
     for words, where in (("σ = 0.15", "sigma=0.15"), ("20°", "degrees=20")):
-        count = kernel(lab, f"bench.right('MMC', {where})")
+        count = lab.value(f"bench.right('MMC', {where})")
         assert re.search(rf"{words}: {count}\b", verdict)
     bench(student).scroll_into_view_if_needed()
-    student.page.wait_for_function(
-        "(r) => r.dataset.ready === 'true'", arg=bench(student).element_handle()
-    )
+    until(bench(student), ready="true")
 
 
 def test_the_other_answers_are_those_of_the_cells(lesson):
     lab, student = lesson
     boxes = student.page.locator(".mmcviz-prediction")
-    verdict = commit(boxes.nth(2))
-    own, foreign = kernel(lab, "[int(blind.correct[s, 1].sum()) for s in (1, 0)]")
+    verdict = " ".join(commit(boxes.nth(2)))
+    own, foreign = lab.value("[int(blind.correct[s, 1].sum()) for s in (1, 0)]")
     assert re.search(rf"made on MMC itself: {own}\b", verdict)
     assert re.search(rf"made on SCE: {foreign}\b", verdict)
     assert foreign < own  # what the lesson goes on to explain
-    verdict = commit(boxes.nth(3))
-    for name, count in kernel(lab, "asked").items():
+    verdict = " ".join(commit(boxes.nth(3)))
+    for name, count in lab.value("asked").items():
         assert re.search(rf"{name}: {count}\b", verdict)
 
 
@@ -92,18 +71,15 @@ def test_each_slider_moves_all_pictures_and_the_sentence_is_the_kernel_s(lesson)
     for slider, key, name in ((grain, "End", "noise"), (turn, "ArrowRight", "turn")):
         before = pictures(root), said(root)
         slider.press(key)
-        assert all(old != new for old, new in zip(before[0], pictures(root), strict=True))
+        assert all_differ(before[0], pictures(root))
         assert said(root) != before[1]
-        student.page.wait_for_timeout(300)
-        assert kernel(lab, f"bench.{name}") == int(root.get_attribute(f"data-{name}"))
-        assert kernel(lab, "bench.sentence") == said(root)
+        student.wait_for_kernel()
+        assert lab.value(f"bench.{name}") == int(root.get_attribute(f"data-{name}"))
+        assert lab.value("bench.sentence") == said(root)
     for noise, angle in ((0, 8), (3, 0), (10, 16)):
         lab.ask(f"bench.noise, bench.turn = {noise}, {angle}")
-        student.page.wait_for_function(
-            f"(r) => r.dataset.noise === '{noise}' && r.dataset.turn === '{angle}'",
-            arg=root.element_handle(),
-        )
-        assert kernel(lab, "bench.sentence") == said(root)
+        until(root, noise=noise, turn=angle)
+        assert lab.value("bench.sentence") == said(root)
 
 
 def test_the_browser_draws_the_very_bytes_that_were_judged(lesson):
@@ -111,9 +87,7 @@ def test_the_browser_draws_the_very_bytes_that_were_judged(lesson):
     lab, student = lesson
     root = bench(student)
     lab.ask("bench.noise, bench.turn = 4, 10")
-    student.page.wait_for_function(
-        "(r) => r.dataset.noise === '4' && r.dataset.turn === '10'", arg=root.element_handle()
-    )
+    until(root, noise=4, turn=10)
     student.page.evaluate(
         """() => {
           const put = CanvasRenderingContext2D.prototype.putImageData;
@@ -134,7 +108,7 @@ def test_the_browser_draws_the_very_bytes_that_were_judged(lesson):
         ]
         for n in range(30)
     ]
-    assert drawn == kernel(lab, "bench.disturbances.images(4, 11).flatten(1).tolist()")
+    assert drawn == lab.value("bench.disturbances.images(4, 11).flatten(1).tolist()")
 
 
 def test_pointing_at_an_image_names_what_is_seen(lesson):
@@ -143,9 +117,8 @@ def test_pointing_at_an_image_names_what_is_seen(lesson):
     canvas = root.locator(".mmcviz-panel canvas").first
     canvas.press("ArrowRight")
     caption = root.locator(".mmcviz-caption").inner_text()
-    names, label = kernel(
-        lab, "[list(bench.disturbances.class_names), int(bench.disturbances.labels[1])]"
-    )
+    names = lab.value("list(bench.disturbances.class_names)")
+    label = lab.value("int(bench.disturbances.labels[1])")
     assert caption.startswith(f"True class: {names[label]}. SCE sees ")
     assert "; MMC sees " in caption
     canvas.evaluate("(c) => c.blur()")
@@ -156,7 +129,7 @@ def test_the_table_holds_every_pair_of_strengths(lesson):
     root = bench(student)
     root.get_by_text("Show the numbers").click()
     rows = root.locator(".mmcviz-table tbody tr")
-    right = kernel(lab, "bench.disturbances.right('MMC').flatten().tolist()")
+    right = lab.value("bench.disturbances.right('MMC').flatten().tolist()")
     assert rows.count() == len(right)
     for k in (0, 8, len(right) - 1):
         assert rows.nth(k).locator("td").last.inner_text() == str(right[k])
@@ -177,13 +150,8 @@ def test_other_noise_is_drawn_by_the_kernel(lesson):
 def test_both_themes_are_drawn(lesson):
     _, student = lesson
     root = bench(student)
-    light = pictures(root)
-    student.use_theme(dark=True)
-    student.page.wait_for_function("(r) => r.dataset.theme === 'dark'", arg=root.element_handle())
-    student.page.wait_for_timeout(500)
-    assert all(old != new for old, new in zip(light, pictures(root), strict=True))
-    student.use_theme(dark=False)
-    student.page.wait_for_function("(r) => r.dataset.theme === 'light'", arg=root.element_handle())
+    light, dark, again = in_both_themes(student, root)
+    assert all_differ(light, dark) and again == light
 
 
 def test_the_sliders_work_after_the_kernel_is_gone(lesson):
@@ -196,6 +164,6 @@ def test_the_sliders_work_after_the_kernel_is_gone(lesson):
     for slider in root.locator(".mmcviz-slider").all():
         before = pictures(root), said(root)
         slider.press("ArrowRight")
-        assert all(old != new for old, new in zip(before[0], pictures(root), strict=True))
+        assert all_differ(before[0], pictures(root))
         assert said(root) != before[1]
     assert not any("blob:" in error for error in student.errors)

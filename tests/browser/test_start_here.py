@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from lessons import assert_clean, said, until
 
 pytestmark = pytest.mark.browser
 
@@ -10,12 +11,6 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def start(open_lesson):
     return open_lesson("00_start_here.ipynb")
-
-
-def clean(student):
-    assert student.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
-    assert "Error displaying widget" not in student.page.locator(".jp-Notebook").inner_text()
-    assert student.errors == []
 
 
 def test_the_self_check_is_green_and_a_word_went_there_and_back(start):
@@ -26,8 +21,8 @@ def test_the_self_check_is_green_and_a_word_went_there_and_back(start):
     verdicts = root.locator(".mmcviz-verdict").all_inner_texts()
     assert verdicts == ["✔ works"] * 6
     assert re.search(r"a word went there and back in \d+ m?s", root.inner_text())
-    assert root.locator(".mmcviz-say").inner_text() == "Everything works. You can begin."
-    clean(student)
+    assert said(root) == "Everything works. You can begin."
+    assert_clean(student)
 
 
 def test_the_first_picture_and_its_replay_show_what_they_should(start):
@@ -35,9 +30,7 @@ def test_the_first_picture_and_its_replay_show_what_they_should(start):
     explorers = student.page.locator(".mmcviz-explorer")
     assert explorers.count() == 2
     explorers.nth(1).scroll_into_view_if_needed()
-    student.page.wait_for_function(
-        "() => document.querySelectorAll('.mmcviz-explorer')[1].dataset.ready === 'true'"
-    )
+    until(explorers.nth(1), ready="true")
     assert explorers.nth(1).get_attribute("data-step") == "5"
     assert not explorers.nth(1).locator(".mmcviz-slider").is_visible()
-    assert lab.ask("print(again.code == first.code.replace('step=0', 'step=5'))") == "True\n"
+    assert lab.value("again.code") == lab.value("first.code").replace("step=0", "step=5")
