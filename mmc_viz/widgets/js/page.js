@@ -120,6 +120,9 @@ export function openFrame(model, el, name) {
   let stale = true;
   let pressed = -Infinity;
   let asked = 0;
+  let width = 0; // of the body; kept, because asking for it lays the page out
+  let choosing = false;
+  let codeIsDue = false;
 
   const frame = {
     root,
@@ -127,6 +130,10 @@ export function openFrame(model, el, name) {
     body,
     foot,
     offline: Boolean(model.offline),
+    /** Of the body, in CSS pixels, when it was painted last. */
+    get width() {
+      return width;
+    },
     get colours() {
       colours ??= readColours(root);
       return colours;
@@ -142,6 +149,7 @@ export function openFrame(model, el, name) {
       message.textContent = text;
       message.hidden = !text;
       if (text) root.dataset.ready = "error";
+      else if (root.dataset.ready === "error") root.dataset.ready = "false";
     },
 
     /** Offer the numbers as a table: rows() gives {head: [...], rows: [[...]]} when it is opened. */
@@ -158,7 +166,9 @@ export function openFrame(model, el, name) {
 
     /** Paint at once; `since` is when the event began that asked for it. */
     paint(since = performance.now()) {
-      if (model.get("locked") || body.clientWidth < 1) {
+      if (choosing) return; // one comes when all is set
+      width ||= body.clientWidth;
+      if (model.get("locked") || width < 1) {
         stale = true; // the observers call again when there is room
         return;
       }
@@ -166,9 +176,8 @@ export function openFrame(model, el, name) {
       if (stale) return;
       root.dataset.drawMs = (performance.now() - since).toFixed(3);
       root.dataset.ready = "true";
-      if (tableBox.open) fillTable();
-      codeText.value = writeCode(model);
-      codeBox.hidden = !codeText.value;
+      fillTable();
+      renewCode();
     },
 
     /** When the event that is being handled began: a key press counts from the key's going down. */
@@ -187,7 +196,19 @@ export function openFrame(model, el, name) {
       } catch {
         // nothing to do: what is shown does not depend on it
       }
-      codeText.value = writeCode(model);
+      renewCode();
+    },
+
+    /** Show what the reader chose, painted once whoever listens to it, and then tell the kernel. */
+    choose(changes, since) {
+      choosing = true;
+      try {
+        for (const [trait, value] of Object.entries(changes)) model.set(trait, value);
+      } finally {
+        choosing = false;
+      }
+      frame.paint(since);
+      frame.tell({});
     },
 
     /** Ask the kernel for an action, {do: name, ...arguments}. */
@@ -309,10 +330,18 @@ export function openFrame(model, el, name) {
   paste.addEventListener("keydown", (event) => { if (event.key === "Enter") restore(); });
   makeButton(pasteLine, "Restore", restore);
   codeBox.hidden = true;
-  frame.listen("change:settings_code", () => {
-    codeText.value = writeCode(model);
-    codeBox.hidden = !codeText.value;
-  });
+  frame.listen("change:settings_code", renewCode);
+
+  /** Once for all that has changed by then. */
+  function renewCode() {
+    if (codeIsDue) return;
+    codeIsDue = true;
+    queueMicrotask(() => {
+      codeIsDue = false;
+      codeText.value = writeCode(model);
+      codeBox.hidden = !codeText.value;
+    });
+  }
 
   // -- locks and controls
 
@@ -339,12 +368,10 @@ export function openFrame(model, el, name) {
 
   // -- the page
 
-  let width = 0;
   const resized = new ResizeObserver(() => {
-    const now = body.clientWidth;
-    if (now < 1 || (now === width && !stale)) return;
-    width = now;
-    frame.paint();
+    const before = width;
+    width = body.clientWidth;
+    if (width >= 1 && (width !== before || stale)) frame.paint();
   });
   resized.observe(body);
   // What was due while the cell was out of sight is made up for when it comes back, at its old size.
