@@ -19,6 +19,25 @@ export function sizeCanvas(canvas, width, height) {
   return ratio;
 }
 
+/**
+ * A picture that is kept from one paint to the next: `renew` lets `paint(context)` draw it again only
+ * where its key, its size (zooming alone changes that in one unit only) or the colours have changed.
+ */
+export function openLayer(canvas = document.createElement("canvas")) {
+  let [drawn, drawnIn] = ["", null];
+  return {
+    canvas,
+    renew({ width, height }, key, colours, paint) {
+      const wanted = [width, height, window.devicePixelRatio, ...key].join();
+      if (wanted === drawn && colours === drawnIn) return;
+      [drawn, drawnIn] = [wanted, colours];
+      canvas.width = width;
+      canvas.height = height;
+      paint(canvas.getContext("2d"));
+    },
+  };
+}
+
 // ---- grids of images -----------------------------------------------------------------------------
 // A grid is {count, channels, height, width, names}: how many images of what shape, and the names
 // of their classes, for labels.
@@ -324,15 +343,15 @@ function traceCross(context, x, y, arm) {
 }
 
 function polygon(corners, turn, star = 1) {
+  const count = star < 1 ? 2 * corners : corners;
+  const unit = Array.from({ length: count + 1 }, (_, i) => {
+    const angle = turn + (2 * Math.PI * i) / count;
+    const size = 1.25 * (star < 1 && i % 2 ? star : 1);
+    return [size * Math.sin(angle), -size * Math.cos(angle)];
+  });
   return (context, x, y, r) => {
-    const count = star < 1 ? 2 * corners : corners;
-    for (let i = 0; i <= count; i++) {
-      const angle = turn + (2 * Math.PI * i) / count;
-      const size = r * 1.25 * (star < 1 && i % 2 ? star : 1);
-      const [px, py] = [x + size * Math.sin(angle), y - size * Math.cos(angle)];
-      if (i) context.lineTo(px, py);
-      else context.moveTo(px, py);
-    }
+    context.moveTo(x + r * unit[0][0], y + r * unit[0][1]);
+    for (let i = 1; i <= count; i++) context.lineTo(x + r * unit[i][0], y + r * unit[i][1]);
   };
 }
 

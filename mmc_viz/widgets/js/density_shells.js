@@ -2,7 +2,9 @@
 // how much room. Counts and room come from Python; here the shell is drawn, pixel by pixel.
 
 import { asBytes, inflate } from "./bytes.js";
-import { drawCells, fitPlane, niceTicks, paintAxes, paintPoints, parseColour, sizeCanvas } from "./canvas.js";
+import {
+  drawCells, fitPlane, niceTicks, openLayer, paintAxes, paintPoints, parseColour, sizeCanvas,
+} from "./canvas.js";
 import { fillSelect, make, makeField, openFrame } from "./page.js";
 
 const NARROW = 640;
@@ -68,6 +70,35 @@ function writeShells(header, label, shell, frame) {
   return parts.join(" ");
 }
 
+/** The least and the largest loss in each cell of a square that is `half` wide on each side. */
+function rangesOf(one, label, half, cells) {
+  const step = (2 * half) / cells;
+  const corners = new Float64Array((cells + 1) ** 2);
+  for (let i = 0; i < corners.length; i++) {
+    const [row, column] = [Math.floor(i / (cells + 1)), i % (cells + 1)];
+    corners[i] = lossAt(one, label, -half + column * step, half - row * step);
+  }
+  const least = new Float64Array(cells * cells);
+  const most = new Float64Array(cells * cells);
+  for (let i = 0; i < least.length; i++) {
+    const at = i + Math.floor(i / cells);
+    const [a, b, c, d] = [corners[at], corners[at + 1], corners[at + cells + 1], corners[at + cells + 2]];
+    least[i] = Math.min(a, b, c, d);
+    most[i] = Math.max(a, b, c, d);
+  }
+  return { least, most };
+}
+
+/** What stays as it is from shell to shell: losses in the cells, losses of the features. */
+function keepLosses(view, one, header, label, frame, half, cells) {
+  const key = [label, frame, cells].join();
+  if (view.losses?.key === key) return view.losses;
+  const own = header.labels.map((_, n) => n).filter((n) => header.labels[n] === label);
+  const losses = own.map((n) => lossAt(one, label, one.features[2 * n], one.features[2 * n + 1]));
+  view.losses = { key, own, losses, ...rangesOf(one, label, half, cells) };
+  return view.losses;
+}
+
 function paintSpace(view, width, { one, header, label, shell, frame, colours }) {
   const height = Math.round(Math.max(260, Math.min(width, 0.46 * window.innerHeight)));
   const ratio = sizeCanvas(view.space, width, height);
@@ -84,18 +115,12 @@ function paintSpace(view, width, { one, header, label, shell, frame, colours }) 
   const [r, g, b] = parseColour(colours.classes[label % colours.classes.length]);
   const inside = ((0x70 << 24) | (b << 16) | (g << 8) | r) >>> 0;
   const cells = Math.ceil(side / (CELLS * ratio));
-  const step = (2 * half) / cells;
-  const corners = new Float64Array((cells + 1) ** 2);
-  for (let i = 0; i < corners.length; i++) {
-    const [row, column] = [Math.floor(i / (cells + 1)), i % (cells + 1)];
-    corners[i] = lossAt(one, label, -half + column * step, half - row * step);
-  }
+  const { own, losses, least, most } = keepLosses(view, one, header, label, frame, half, cells);
   // A cell is drawn if the shell may touch it: a strip thinner than a cell must not break.
-  drawCells(context, cells, cells, (i) => {
-    const at = i + Math.floor(i / cells);
-    const [a, b2, c, d] = [corners[at], corners[at + 1], corners[at + cells + 1], corners[at + cells + 2]];
-    return Math.min(a, b2, c, d) < high && Math.max(a, b2, c, d) >= low ? inside : 0;
-  }, left, top, side, side, { smooth: true });
+  drawCells(
+    context, cells, cells, (i) => (least[i] < high && most[i] >= low ? inside : 0),
+    left, top, side, side, { smooth: true },
+  );
   if (one.bounded) { // thin rings fall between the cells
     context.strokeStyle = colours.classes[label % colours.classes.length];
     context.lineWidth = 1.5 * ratio;
@@ -110,22 +135,21 @@ function paintSpace(view, width, { one, header, label, shell, frame, colours }) 
   context.strokeRect(left + 0.5, top + 0.5, side - 1, side - 1);
 
   // the features
-  const all = header.labels.map((_, n) => n);
-  const own = all.filter((n) => header.labels[n] === label);
-  const there = own.filter((n) => {
-    const loss = lossAt(one, label, one.features[2 * n], one.features[2 * n + 1]);
-    return loss >= low && loss < high;
-  });
+  const there = own.filter((_, i) => losses[i] >= low && losses[i] < high);
   view.element.dataset.inside = there.length;
-  const draw = (members, radius, alpha, crossed) => paintPoints(context, members.length, {
+  const draw = (on, members, radius, alpha) => paintPoints(on, members.length, {
     x: (i) => plane.x(one.features[2 * members[i]]),
     y: (i) => plane.y(one.features[2 * members[i] + 1]),
     label: (i) => header.labels[members[i]],
-    colours, radius: radius * ratio, alpha, crossed,
+    colours, radius: radius * ratio, alpha,
   });
-  draw(all.filter((n) => header.labels[n] !== label), 2, 0.22);
-  draw(own, 3.5, 0.55);
-  draw(there, 5, 1);
+  view.points.renew(view.space, [label, frame], colours, (layer) => {
+    const others = header.labels.map((_, n) => n).filter((n) => header.labels[n] !== label);
+    draw(layer, others, 2, 0.22);
+    draw(layer, own, 3.5, 0.55);
+  });
+  context.drawImage(view.points.canvas, 0, 0);
+  draw(context, there, 5, 1);
   context.strokeStyle = colours.ink;
   context.lineWidth = 1.2 * ratio;
   context.beginPath();
@@ -159,6 +183,25 @@ function paintDensities(view, width, { one, header, label, shell, frame, colours
   const { low, high } = header.range;
   const x = (i) => box.left + ((i + 0.5) / shells) * box.width;
   const y = (log) => box.top + box.height * (1 - (log - low) / (high - low));
+  view.curves.renew(view.curve, [label, frame], colours, (layer) =>
+    paintCurvesOf(layer, { box, x, y }, { one, header, label, frame, colours, ratio }));
+  context.drawImage(view.curves.canvas, 0, 0);
+  const here = densityOf(one, label, shell, frame);
+  context.strokeStyle = colours.ink;
+  context.lineWidth = 1.5 * ratio;
+  context.beginPath();
+  if (here > 0) context.arc(x(shell), y(Math.log10(here)), 7 * ratio, 0, 2 * Math.PI);
+  else { // nothing is in this shell: a mark on the axis
+    context.moveTo(x(shell), box.top + box.height - 8 * ratio);
+    context.lineTo(x(shell), box.top + box.height);
+  }
+  context.stroke();
+}
+
+/** The axes, and one curve for each frame. */
+function paintCurvesOf(context, { box, x, y }, { one, header, label, frame, colours, ratio }) {
+  const { low, high } = header.range;
+  const shells = header.edges.length - 1;
   const xTicks = header.edges.flatMap((edge, i) => (i < shells && i % 4 === 2 ? [[i - 0.5, writePower(2, Math.log2(edge))]] : []));
   const yTicks = niceTicks(low, high, 5).filter(Number.isInteger).map((log) => [log, writePower(10, log)]);
   paintAxes(context, {
@@ -194,16 +237,6 @@ function paintDensities(view, width, { one, header, label, shell, frame, colours
     context.fill();
     context.globalAlpha = 1;
   });
-  const here = densityOf(one, label, shell, frame);
-  context.strokeStyle = colours.ink;
-  context.lineWidth = 1.5 * ratio;
-  context.beginPath();
-  if (here > 0) context.arc(x(shell), y(Math.log10(here)), 7 * ratio, 0, 2 * Math.PI);
-  else { // nothing is in this shell: a mark on the axis
-    context.moveTo(x(shell), box.top + box.height - 8 * ratio);
-    context.lineTo(x(shell), box.top + box.height);
-  }
-  context.stroke();
 }
 
 function writePower(base, exponent) {
@@ -245,8 +278,8 @@ function render({ model, el }) {
   });
 
   frameOf.onPaint(() => {
-    if (!header || panels.clientWidth < 1) return false;
-    const available = panels.clientWidth;
+    if (!header) return false;
+    const available = frameOf.width;
     const perRow = available < NARROW ? 1 : Math.min(header.models.length, Math.floor(available / (NARROW / 2)));
     const width = Math.floor((available - (perRow - 1) * SPACE) / perRow);
     panels.style.gridTemplateColumns = `repeat(${perRow}, minmax(0, 1fr))`;
@@ -273,13 +306,9 @@ function render({ model, el }) {
     return true;
   });
 
-  function change(traits, since) {
-    frameOf.tell(traits);
-    if (header) frameOf.paint(since);
-  }
-  slider.addEventListener("input", () => change({ shell: Number(slider.value) }, frameOf.since()));
-  classes.addEventListener("change", () => change({ label: classes.selectedIndex }, frameOf.since()));
-  wide.addEventListener("change", () => change({ frame: wide.selectedIndex }, frameOf.since()));
+  slider.addEventListener("input", () => frameOf.choose({ shell: Number(slider.value) }, frameOf.since()));
+  classes.addEventListener("change", () => frameOf.choose({ label: classes.selectedIndex }, frameOf.since()));
+  wide.addEventListener("change", () => frameOf.choose({ frame: wide.selectedIndex }, frameOf.since()));
 
   function listNumbers() {
     const { label, frame } = state();
@@ -325,7 +354,7 @@ function render({ model, el }) {
       const title = make("p", "mmcviz-title", element);
       const space = make("canvas", "mmcviz-canvas mmcviz-space", element, { role: "img" });
       const curve = make("canvas", "mmcviz-canvas mmcviz-curve", element, { role: "img" });
-      return { element, title, space, curve };
+      return { element, title, space, curve, points: openLayer(), curves: openLayer(), losses: null };
     });
     frameOf.paint();
     frameOf.table(listNumbers);
