@@ -5,7 +5,7 @@
 // once for each panel, epoch and class, and kept.
 
 import { asBytes } from "./bytes.js";
-import { drawImage8, paintPoints, sizeCanvas } from "./canvas.js";
+import { drawImage8, openLayer, paintPoints, sizeCanvas } from "./canvas.js";
 import { gridOf, unpackFilm } from "./film.js";
 import { LEGEND_HEIGHT, paintFilmLegend, paintPlace, paintTicks } from "./film_drawing.js";
 import { paintLossMap } from "./loss_map.js";
@@ -40,7 +40,7 @@ function render({ model, el }) {
   const pointedBox = make("div", "mmcviz-pointed", body);
   const picture = make("canvas", "mmcviz-canvas mmcviz-picture", pointedBox, { "aria-hidden": "true" });
   const caption = make("p", "mmcviz-caption", pointedBox, { "aria-live": "polite" });
-  const legend = legendCanvas.getContext("2d");
+  const legend = openLayer(legendCanvas);
 
   // ---- the state
 
@@ -64,7 +64,7 @@ function render({ model, el }) {
       make("strong", "", head).textContent = reel.title;
       const words = make("span", "mmcviz-words", head);
       const canvas = make("canvas", "mmcviz-canvas mmcviz-plane", box, { role: "img", tabindex: 0 });
-      const panel = { reel, box, words, canvas, context: canvas.getContext("2d"), side: 0, ratio: 1 };
+      const panel = { reel, box, words, canvas, context: canvas.getContext("2d"), ticks: openLayer(), side: 0, ratio: 1 };
       listen(panel);
       return panel;
     });
@@ -72,7 +72,7 @@ function render({ model, el }) {
   }
 
   function arrange() {
-    const width = body.clientWidth;
+    const width = frame.width;
     const count = panels.length;
     const columns = width >= 1240 ? Math.min(count, 4) : width >= 480 ? Math.min(count, 2) : 1;
     const highest = Math.max(0.4 * window.innerHeight, 250); // two rows and the slider in view
@@ -124,7 +124,7 @@ function render({ model, el }) {
   }
 
   function paintPanel(panel) {
-    const { context, side, ratio, reel } = panel;
+    const { canvas, context, side, ratio, reel } = panel;
     const { colours } = frame;
     context.clearRect(0, 0, side, side);
     context.drawImage(mapOf(panel), 0, 0);
@@ -143,7 +143,8 @@ function render({ model, el }) {
       context.arc(place.x(image), place.y(image), 9 * ratio, 0, 2 * Math.PI);
       context.stroke();
     }
-    paintTicks(context, panel, colours);
+    panel.ticks.renew(canvas, [], colours, (layer) => paintTicks(layer, panel, colours));
+    context.drawImage(panel.ticks.canvas, 0, 0);
   }
 
   function draw() {
@@ -154,7 +155,9 @@ function render({ model, el }) {
     if (!film) return false;
     arrange();
     draw();
-    paintFilmLegend(legend, film, legendCanvas.width, frame.colours, panels[0].ratio);
+    const { colours } = frame;
+    legend.renew(legendCanvas, [film.number], colours, (context) =>
+      paintFilmLegend(context, film, legendCanvas.width, colours, panels[0].ratio));
     describe();
     return true;
   });
@@ -324,7 +327,7 @@ function render({ model, el }) {
     try {
       const found = await unpackFilm(bytes);
       if (request !== newest) return;
-      film = found;
+      film = { ...found, number: request };
     } catch (error) {
       frame.fail(`This film cannot be shown (${error.message}). Run the cell again.`);
       return;
