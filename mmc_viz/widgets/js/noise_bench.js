@@ -5,7 +5,7 @@
 
 import { asBytes, inflate } from "./bytes.js";
 import {
-  fillAtlas, listenToGrid, niceTicks, openGrid, paintAxes, paintGrid, planGrid, sizeCanvas, sizeGrid,
+  fillAtlas, listenToGrid, niceTicks, openGrid, openLayer, paintAxes, paintGrid, planGrid, sizeCanvas, sizeGrid,
   traceMarker,
 } from "./canvas.js";
 import { make, makeButton, openFrame } from "./page.js";
@@ -91,6 +91,7 @@ function render({ model, el }) {
   const caption = make("p", "mmcviz-caption", body, { "aria-live": "polite" });
   const charts = make("canvas", "mmcviz-canvas mmcviz-charts", body, { role: "img" });
   const chartContext = charts.getContext("2d");
+  const axes = openLayer();
   let bench = null;
   let images = null; // as they are drawn
   let views = [];
@@ -101,7 +102,7 @@ function render({ model, el }) {
 
   function arrange() {
     const { family } = frame.colours;
-    const available = panels.clientWidth;
+    const available = frame.width;
     const perRow = Math.max(1, Math.min(bench.models.length, Math.floor(available / NARROWEST)));
     const gap = available > 2 * NARROWEST * perRow ? GAP : GAP / 2;
     panels.style.columnGap = `${gap}px`;
@@ -121,21 +122,30 @@ function render({ model, el }) {
     }
   }
 
-  /** How many are right along one of the two sliders, the other being where it is. */
-  function paintChart(left, base, width, { values, rightOf, at, xTitle, ratio, labelled }) {
-    const { colours } = frame;
+  /** The axes of a chart along one of the two sliders, whose strengths are `values`. */
+  function planChart(left, base, width, ratio, values) {
     const [top, height] = [base + 30 * ratio, (CHART - 78) * ratio];
     const [low, high] = [values[0], values.at(-1)];
     const scales = {
       x: (value) => left + (width * (value - low)) / (high - low),
       y: (count) => top + height * (1 - count / bench.count),
     };
-    paintAxes(chartContext, {
-      left, top, width, height, scales, colours, ratio, xTitle,
-      xTicks: niceTicks(low, high, 6).map((value) => [value, String(value).replace("-", "−")]),
+    return { left, top, width, height, ratio, values, scales };
+  }
+
+  function paintChartAxes(context, plan, xTitle, labelled) {
+    const { values } = plan;
+    paintAxes(context, {
+      ...plan, xTitle, colours: frame.colours,
+      xTicks: niceTicks(values[0], values.at(-1), 6).map((value) => [value, String(value).replace("-", "−")]),
       yTicks: [0, 0.5, 1].map((share) => [share * bench.count, labelled ? `${100 * share} %` : ""]),
       yTitle: labelled ? "still right" : "",
     });
+  }
+
+  /** How many are right along one of the sliders, the other being where it is. */
+  function paintChart({ top, height, ratio, values, scales }, at, rightOf) {
+    const { colours } = frame;
     chartContext.strokeStyle = colours.ink;
     chartContext.lineWidth = 1.5 * ratio;
     chartContext.beginPath();
@@ -160,47 +170,52 @@ function render({ model, el }) {
   }
 
   function paintCharts() {
-    const available = panels.clientWidth;
+    const available = frame.width;
     const beside = available >= CHARTS_BESIDE;
     const ratio = sizeCanvas(charts, available, beside ? CHART : 2 * CHART);
     chartContext.clearRect(0, 0, charts.width, charts.height);
     const [left, gap, right] = [58 * ratio, 40 * ratio, 14 * ratio];
     const width = beside ? (charts.width - left - gap - right) / 2 : charts.width - left - right;
     const second = beside ? [left + width + gap, 0] : [left, CHART * ratio];
-    paintChart(left, 0, width, {
-      values: bench.sigmas, rightOf: (one, k) => one.right[k][turn], at: noise,
-      xTitle: "noise σ, at this angle", ratio, labelled: true,
+    const byNoise = planChart(left, 0, width, ratio, bench.sigmas);
+    const byAngle = planChart(...second, width, ratio, bench.degrees);
+    axes.renew(charts, [bench.number], frame.colours, (context) => {
+      paintChartAxes(context, byNoise, "noise σ, at this angle", true);
+      paintChartAxes(context, byAngle, "rotation in degrees, with this noise", !beside);
+      nameLines(context, beside ? second[0] : left + 96 * ratio, ratio);
     });
-    paintChart(...second, width, {
-      values: bench.degrees, rightOf: (one, k) => one.right[noise][k], at: turn,
-      xTitle: "rotation in degrees, with this noise", ratio, labelled: !beside,
-    });
-    // Names of the lines, at the top right.
+    chartContext.drawImage(axes.canvas, 0, 0);
+    paintChart(byNoise, noise, (one, k) => one.right[k][turn]);
+    paintChart(byAngle, turn, (one, k) => one.right[noise][k]);
+  }
+
+  /** Samples of the lines with their models' names, at the top right. */
+  function nameLines(context, left, ratio) {
     const { colours } = frame;
-    chartContext.font = `600 ${13 * ratio}px ${colours.family}`;
-    chartContext.textBaseline = "middle";
-    chartContext.textAlign = "left";
-    let x = beside ? second[0] : left + 96 * ratio;
+    context.font = `600 ${13 * ratio}px ${colours.family}`;
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    let x = left;
     bench.models.forEach(({ title }, m) => {
-      chartContext.strokeStyle = chartContext.fillStyle = colours.classes[HUES[m % HUES.length]];
-      chartContext.lineWidth = 2.6 * ratio;
-      chartContext.setLineDash(DASHES[m % DASHES.length].map((length) => length * ratio));
-      chartContext.beginPath();
-      chartContext.moveTo(x, 13 * ratio);
-      chartContext.lineTo(x + 34 * ratio, 13 * ratio);
-      chartContext.stroke();
-      chartContext.setLineDash([]);
-      chartContext.beginPath();
-      traceMarker(chartContext, 2 * m, x + 17 * ratio, 13 * ratio, 5 * ratio);
-      chartContext.fill();
-      chartContext.fillStyle = colours.ink;
-      chartContext.fillText(title, x + 42 * ratio, 13 * ratio);
-      x += 62 * ratio + chartContext.measureText(title).width;
+      context.strokeStyle = context.fillStyle = colours.classes[HUES[m % HUES.length]];
+      context.lineWidth = 2.6 * ratio;
+      context.setLineDash(DASHES[m % DASHES.length].map((length) => length * ratio));
+      context.beginPath();
+      context.moveTo(x, 13 * ratio);
+      context.lineTo(x + 34 * ratio, 13 * ratio);
+      context.stroke();
+      context.setLineDash([]);
+      context.beginPath();
+      traceMarker(context, 2 * m, x + 17 * ratio, 13 * ratio, 5 * ratio);
+      context.fill();
+      context.fillStyle = colours.ink;
+      context.fillText(title, x + 42 * ratio, 13 * ratio);
+      x += 62 * ratio + context.measureText(title).width;
     });
   }
 
   frame.onPaint(() => {
-    if (!bench || panels.clientWidth < 1) return false;
+    if (!bench) return false;
     arrange();
     disturbImages(bench, noise, turn, images);
     const { labels } = bench;
@@ -272,7 +287,7 @@ function render({ model, el }) {
     }
     if (number !== request) return; // newer ones are on their way
     frame.fail("");
-    bench = unpacked;
+    bench = { ...unpacked, number };
     images = new Uint8Array(bench.count * bench.pixels);
     grain.slider.max = bench.sigmas.length - 1;
     angle.slider.max = bench.degrees.length - 1;
