@@ -20,6 +20,10 @@ ASKS = 5
 AIM = 2.0  # milliseconds from key press to the end of the draw call, where no kernel is asked
 AIM_BEYOND = 200.0  # milliseconds beyond the computation, where one is
 
+# What a reader is told that an input is.
+_NAME = """(input) => (input.ariaLabel
+  || input.labels[0]?.querySelector(".mmcviz-name")?.textContent || "").trim()"""
+
 
 def measure() -> list[Measurement]:
     """Time the first picture, the sliders of all widgets, and an attack at the student's wish."""
@@ -50,10 +54,7 @@ def _widgets() -> list[Measurement]:
 
     classes = {kind: widget.__name__ for kind, widget in kinds().items()}
     with tempfile.TemporaryDirectory() as folder:
-        cells = [
-            f"from mmc_viz.widgets import {name}\nshown_{i} = {name}.of()\nshown_{i}"
-            for i, name in enumerate(classes.values())
-        ]
+        cells = [_open(kind, name, i) for i, (kind, name) in enumerate(classes.items())]
         (Path(folder) / "widgets.ipynb").write_text(_notebook(cells), encoding="utf-8")
         with jupyter_lab(Path(folder)) as lab, visit() as student:
             student.open_notebook(lab, "widgets.ipynb")
@@ -62,6 +63,14 @@ def _widgets() -> list[Measurement]:
             found = [one for i, kind in enumerate(classes) for one in _sliders(student, kind, i)]
             explorer = list(classes).index("epsilon-explorer")
             return [*found, _beyond(lab, student, explorer)]
+
+
+def _open(kind: str, name: str, place: int) -> str:
+    """Write the cell that makes and shows one widget."""
+    made = f"from mmc_viz.widgets import {name}\nshown_{place} = {name}.of()"
+    if kind == "live-trainer":  # one that has learned nothing has nothing to look back on
+        made += f"\nshown_{place}.train(epochs=3)"
+    return f"{made}\nshown_{place}"
 
 
 def _notebook(sources: list[str]) -> str:
@@ -89,9 +98,9 @@ def _sliders(student: Visit, kind: str, place: int) -> list[Measurement]:
             slider.press("ArrowRight" if press % 4 < 3 else "ArrowLeft")
             times.append(float(root.get_attribute("data-draw-ms")))
         times = times[3:]  # the first ones warm up
-        label = (slider.get_attribute("aria-label") or f"slider {number + 1}").lower()
+        label = slider.evaluate(_NAME) or f"slider {number + 1}"
         note = f"{PRESSES} presses, {min(times):.1f} to {max(times):.1f} ms; aim {AIM:g} ms"
-        name = f"{kind}, {label}: key press to repaint, no kernel"
+        name = f"{kind}, {label.lower()}: key press to repaint, no kernel"
         found.append(Measurement(name, statistics.median(times), "ms", note))
     return found
 

@@ -3,18 +3,19 @@
 
 export const DEGREE = Math.PI / 180;
 
-export const dot = (u, v) => u.reduce((sum, value, k) => sum + value * v[k], 0);
-
 export function unitOf(u) {
   const length = Math.hypot(...u);
   return u.map((value) => value / length);
 }
 
 /** Angle of two unit vectors in degrees; exact near 0 and 180 too, where an arc cosine is not. */
-export function angleOf(u, v) {
-  const difference = Math.hypot(...u.map((value, k) => value - v[k]));
-  const total = Math.hypot(...u.map((value, k) => value + v[k]));
-  return (2 * Math.atan2(difference, total)) / DEGREE;
+function angleOf(u, v) {
+  let [difference, total] = [0, 0]; // squared
+  for (let k = 0; k < u.length; k++) {
+    difference += (u[k] - v[k]) ** 2;
+    total += (u[k] + v[k]) ** 2;
+  }
+  return (2 * Math.atan2(Math.sqrt(difference), Math.sqrt(total))) / DEGREE;
 }
 
 /**
@@ -23,10 +24,13 @@ export function angleOf(u, v) {
  * rounding, `largest` is the largest cosine.
  */
 export function measureAngles(points, tolerance = 0.01) {
-  const angles = points.map((u, i) => points.map((v, j) => (i === j ? 0 : angleOf(u, v))));
+  const angles = points.map(() => points.map(() => 0));
   const pairs = [];
   for (let i = 0; i < points.length; i++) {
-    for (let j = i + 1; j < points.length; j++) pairs.push([i, j]);
+    for (let j = i + 1; j < points.length; j++) {
+      pairs.push([i, j]);
+      angles[i][j] = angles[j][i] = angleOf(points[i], points[j]);
+    }
   }
   let pair = pairs[0];
   for (const [i, j] of pairs) if (angles[i][j] < angles[pair[0]][pair[1]] - 1e-3) pair = [i, j];

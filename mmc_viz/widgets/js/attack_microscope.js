@@ -4,7 +4,7 @@
 // and drawn here: the place on the hill, the pictures, the curves, and the sentence that says them.
 
 import { asBytes } from "./bytes.js";
-import { sizeCanvas } from "./canvas.js";
+import { openLayer, sizeCanvas } from "./canvas.js";
 import { paintCurves, paintCursor, stepAt } from "./climb_curves.js";
 import { paintClimb, paintHill, placeHill } from "./hill.js";
 import { fillSelect, make, makeButton, makeField, mayAnimate, openFrame } from "./page.js";
@@ -91,8 +91,8 @@ function render({ model, el }) {
     curves: page.curves.getContext("2d"),
   };
   // What stays from step to step is drawn once.
-  const ground = document.createElement("canvas");
-  const chart = document.createElement("canvas");
+  const [ground, chart] = [openLayer(), openLayer()];
+  let range = null; // of the ground's heights
   let header = null;
   let slide = null;
   let step = 0;
@@ -108,7 +108,7 @@ function render({ model, el }) {
     && one.objective === slide.objective);
 
   function arrange() {
-    const available = frame.body.clientWidth;
+    const available = frame.width;
     const beside = available >= SIDE_BY_SIDE;
     frame.body.classList.toggle("mmcviz-beside", beside);
     const side = beside ? Math.min(0.42 * available, 520) : Math.min(available, 560);
@@ -122,24 +122,15 @@ function render({ model, el }) {
     return { ratio, columns, size: size * ratio };
   }
 
-  /** A layer to be drawn again, because slide, size or colours are others; else null. */
-  function renew(layer, canvas, ratio) {
-    const { number } = header;
-    const key = [number, header.slides.indexOf(slide), canvas.width, canvas.height, ratio].join();
-    if (layer.key === key && layer.colours === frame.colours) return null;
-    layer.key = key;
-    layer.colours = frame.colours;
-    layer.width = canvas.width;
-    layer.height = canvas.height;
-    return layer.getContext("2d");
-  }
+  const keyNow = () => [header.number, header.slides.indexOf(slide)];
 
   function paintChart(ratio) {
     const { colours } = frame;
-    const context = renew(chart, page.curves, ratio);
-    if (context) plots = paintCurves(context, chart, header, slide, others(), { colours, ratio });
-    contexts.curves.clearRect(0, 0, chart.width, chart.height);
-    contexts.curves.drawImage(chart, 0, 0);
+    chart.renew(page.curves, keyNow(), colours, (context) => {
+      plots = paintCurves(context, page.curves, header, slide, others(), { colours, ratio });
+    });
+    contexts.curves.clearRect(0, 0, page.curves.width, page.curves.height);
+    contexts.curves.drawImage(chart.canvas, 0, 0);
     const wrong = slide.predicted[step] !== header.label;
     paintCursor(contexts.curves, plots, slide, { step, wrong, colours, ratio });
   }
@@ -148,11 +139,10 @@ function render({ model, el }) {
     const margin = 34 * ratio; // for the names of the axes
     const size = page.hill.width - margin;
     const place = placeHill(slide, margin, 0, size);
-    const context = renew(ground, page.hill, ratio);
-    if (context) {
-      ground.range = paintHill(context, slide, place, { colours: frame.colours, ratio });
+    ground.renew(page.hill, keyNow(), frame.colours, (context) => {
+      range = paintHill(context, slide, place, { colours: frame.colours, ratio });
       nameAxes(context, place, ratio);
-    }
+    });
     return place;
   }
 
@@ -185,7 +175,7 @@ function render({ model, el }) {
     const place = paintGround(ratio);
     const context = contexts.hill;
     context.clearRect(0, 0, page.hill.width, page.hill.height);
-    context.drawImage(ground, 0, 0);
+    context.drawImage(ground.canvas, 0, 0);
     const wrong = slide.predicted[step] !== header.label;
     paintClimb(context, slide, place, {
       step, at, wrong, label: `step ${step}: ${header.class_names[slide.predicted[step]]}`,
@@ -194,7 +184,7 @@ function render({ model, el }) {
   }
 
   frame.onPaint(() => {
-    if (!slide || frame.body.clientWidth < 1) return false;
+    if (!slide) return false;
     const { ratio, columns, size } = arrange();
     const { colours } = frame;
     paintHillside(ratio);
@@ -216,7 +206,7 @@ function render({ model, el }) {
     page.pictures.setAttribute("aria-label",
       `The image now, its change, the gradient and its sign. ${page.note.textContent}`);
     page.curves.setAttribute("aria-label", `What is reached at each step. ${sentence}`);
-    const { low, high } = ground.range;
+    const { low, high } = range;
     page.height.textContent = `${writeName(slide.objective)}, ${writeReached(low)} to ${writeReached(high)}`;
     page.legend.querySelector(".mmcviz-key-flat").hidden = slide.objective !== "cross_entropy";
     back.disabled = first.disabled = step === 0;

@@ -1,6 +1,6 @@
 // Epsilon paths as mmc_viz/bundles packs them.
 
-import { inflate } from "./bytes.js";
+import { openBlock } from "./bytes.js";
 
 /**
  * Undo mmc_viz.bundles.pack: a list of runs, each with all that is needed to draw it.
@@ -10,11 +10,9 @@ import { inflate } from "./bytes.js";
  * which image n is fooled, or -1.
  */
 export async function unpack(bytes) {
-  const block = await inflate(bytes);
-  const length = new DataView(block.buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(block.subarray(4, 4 + length)));
+  const { header, block, begin } = await openBlock(bytes);
   if (header.format !== 1) throw new Error(`format ${header.format} is not known here`);
-  const payload = block.subarray(4 + Math.ceil(length / 4) * 4);
+  const payload = block.subarray(begin);
   const { count, channels, height, width } = header.shape;
   const pixels = channels * height * width;
   const names = header.class_names;

@@ -17,6 +17,17 @@ export async function inflate(bytes) {
   }
 }
 
+/**
+ * Undo zlib.compress of a header in JSON and what follows it: {header, block, begin}, where `begin`
+ * is the place in `block`, a multiple of four, from which the rest stands.
+ */
+export async function openBlock(bytes) {
+  const block = await inflate(bytes);
+  const length = new DataView(block.buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(block.subarray(4, 4 + length)));
+  return { header, block, begin: 4 + 4 * Math.ceil(length / 4) };
+}
+
 /** Little-endian float32 numbers; copied, because the bytes may begin anywhere in their buffer. */
 export function floats(value) {
   const bytes = asBytes(value);

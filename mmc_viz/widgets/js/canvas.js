@@ -318,7 +318,7 @@ export function parseColour(text) {
 }
 
 /** A scale of colours from t = 0 to 1 through stops [r, g, b]; gives 0xAABBGGRR. */
-export function colourScale(stops) {
+function colourScale(stops) {
   return (t) => {
     const at = Math.min(Math.max(t, 0), 1) * (stops.length - 1);
     const i = Math.min(Math.floor(at), stops.length - 2);

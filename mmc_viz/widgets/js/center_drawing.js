@@ -149,9 +149,6 @@ function paintMarker(context, plan, colours, place, label, chosen) {
   const away = Math.hypot(right, up);
   const [dx, dy] = away > 0.12 ? [right / away, -up / away] : [0, -1];
   const reach = radius + (chosen ? 16 : 12) * ratio;
-  context.font = `600 ${14 * ratio}px ${colours.family}`;
-  context.textAlign = "center";
-  context.textBaseline = "middle";
   context.lineWidth = 4 * ratio;
   context.strokeStyle = colours.page;
   context.strokeText(label, x + dx * reach, y + dy * reach);
@@ -184,6 +181,9 @@ export function paintScene(context, plan, points, measured, chosen, colours) {
   context.globalAlpha = 0.7;
   strokeLines(context, plan, arcs, false, [5 * ratio, 4 * ratio]);
   context.globalAlpha = 1;
+  context.font = `600 ${14 * ratio}px ${colours.family}`; // of the markers' numbers
+  context.textAlign = "center";
+  context.textBaseline = "middle";
   const order = points.map((_, i) => i).sort((i, j) => places[i][2] - places[j][2]);
   const behind = order.filter((i) => places[i][2] < 0);
   for (const i of behind) paintMarker(context, plan, colours, places[i], i, i === chosen);

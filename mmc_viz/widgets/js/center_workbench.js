@@ -72,6 +72,7 @@ function render({ model, el }) {
   let measured = null;
   let plan = null;
   let tablePlan = null;
+  let telling = false;
 
   const startsOf = ({ count, dim }) => catalogue.starts[dim][count];
   const draws = () => startsOf(state).random.length;
@@ -107,6 +108,7 @@ function render({ model, el }) {
   }
 
   function tellAll() {
+    telling = true;
     frame.tell({
       num_classes: state.count,
       dim: state.dim,
@@ -116,6 +118,7 @@ function render({ model, el }) {
       moved: [...state.moved].sort(([i], [j]) => i - j).flatMap(([i, place]) => [i, ...place]),
       turn: state.turn,
     });
+    telling = false;
   }
 
   /** Another number, dimension or arrangement: whatever was moved begins anew. */
@@ -144,7 +147,7 @@ function render({ model, el }) {
   }
 
   function arrange() {
-    const width = body.clientWidth;
+    const width = frame.width;
     const beside = width >= SIDE_BY_SIDE && state.dim !== 0;
     const side = Math.floor(Math.min(state.dim ? LARGEST : ALONE, beside ? (width - GAP) / 2 : width));
     left.hidden = state.dim === 0;
@@ -338,7 +341,7 @@ function render({ model, el }) {
   // ---- from the model
 
   function take() {
-    if (drag || !catalogue) return; // the hand on the picture goes first
+    if (drag || telling || !catalogue) return; // the hand on the picture goes first
     state = read();
     show();
   }

@@ -6,7 +6,7 @@ import { parseColour } from "./canvas.js";
 const NUMBERED = 44; // CSS pixels a cell from which its cosine fits
 
 /** Colour of a cosine: blue for far apart, orange for close, the page's own for a right angle. */
-export function cosineColour(cosine, page) {
+function cosineColour(cosine, page) {
   const strength = Math.min(Math.abs(cosine), 1) * 0.85;
   const end = cosine < 0 ? [0, 114, 178] : [213, 94, 0];
   return page.map((value, c) => Math.round(value + strength * (end[c] - value)));
@@ -48,15 +48,18 @@ export function paintTable(context, plan, points, measured, chosen, colours) {
   context.clearRect(0, 0, plan.width, plan.height);
   context.textAlign = "center";
   context.textBaseline = "middle";
+  context.fillStyle = colours.ink;
+  const font = (weight) => `${weight} ${13 * ratio}px ${colours.family}`;
+  context.font = font(500);
   for (let i = 0; i < count; i++) {
     const middle = head + (i + 0.5) * cell;
-    context.font = `${i === chosen ? 800 : 500} ${13 * ratio}px ${colours.family}`;
-    context.fillStyle = colours.ink;
+    if (i === chosen) context.font = font(800);
     context.fillText(i, middle, head / 2);
     context.fillText(i, head / 2, middle);
     if (i === chosen) {
       context.fillRect(middle - 8 * ratio, head - 5 * ratio, 16 * ratio, 2 * ratio);
       context.fillRect(head - 5 * ratio, middle - 8 * ratio, 2 * ratio, 16 * ratio);
+      context.font = font(500);
     }
   }
   const numbered = cell >= NUMBERED * ratio;
@@ -106,10 +109,12 @@ function paintScale(context, plan, count, page, colours) {
   context.textAlign = "right";
   context.fillText("+1", head + width, top + 7 * ratio);
   const [from, to] = [head + words, head + width - 26 * ratio];
-  for (let x = from; x < to; x += ratio) {
-    context.fillStyle = `rgb(${cosineColour((2 * (x - from)) / (to - from) - 1, page)})`;
-    context.fillRect(x, top, ratio + 1, 14 * ratio);
+  const scale = context.createLinearGradient(from, 0, to, 0);
+  for (const cosine of [-1, 0, 1]) { // between them colours are linear in the cosine
+    scale.addColorStop((cosine + 1) / 2, `rgb(${cosineColour(cosine, page)})`);
   }
+  context.fillStyle = scale;
+  context.fillRect(from, top, to - from, 14 * ratio);
   context.strokeStyle = colours.line;
   context.lineWidth = ratio;
   context.strokeRect(from, top, to - from, 14 * ratio);

@@ -1,7 +1,7 @@
 // Shells of the loss of a class: where it lies between C and 2C, how many features are there, and
 // how much room. Counts and room come from Python; here the shell is drawn, pixel by pixel.
 
-import { asBytes, inflate } from "./bytes.js";
+import { asBytes, openBlock } from "./bytes.js";
 import {
   drawCells, fitPlane, niceTicks, openLayer, paintAxes, paintPoints, parseColour, sizeCanvas,
 } from "./canvas.js";
@@ -12,10 +12,8 @@ const SPACE = 28;
 const CELLS = 2; // CSS pixels of a cell in which the loss is looked at once
 
 async function unpackShells(bytes) {
-  const block = await inflate(bytes);
-  const length = new DataView(block.buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(block.subarray(4, 4 + length)));
-  const numbers = new Float32Array(block.buffer, 4 + Math.ceil(length / 4) * 4);
+  const { header, block, begin } = await openBlock(bytes);
+  const numbers = new Float32Array(block.buffer, begin);
   const [count, classes] = [header.labels.length, header.class_names.length];
   let at = 0;
   const take = (size) => numbers.subarray(at, (at += size));

@@ -161,7 +161,7 @@ function render({ model, el }) {
   /** Adapt canvases to the width of the page. */
   function arrange() {
     const { family } = frame.colours;
-    const available = page.panels.clientWidth;
+    const available = frame.width;
     const beside = available < SIDE_BY_SIDE ? 1 : Math.floor(available / (SIDE_BY_SIDE / 2));
     const perRow = Math.min(run.panels.length, beside);
     const panelWidth = Math.floor((available - (perRow - 1) * PANEL_GAP) / perRow);
@@ -206,7 +206,7 @@ function render({ model, el }) {
   }
 
   frame.onPaint(() => {
-    if (!run || page.panels.clientWidth < 1) return false;
+    if (!run) return false;
     arrange();
     run.panels.forEach((panel, i) => paintPanel(views[i], panel));
     describe();

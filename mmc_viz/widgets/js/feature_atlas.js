@@ -1,6 +1,6 @@
 // Journeys and maps as mmc_viz/journeys/packing.py packs them, and the words that belong to them.
 
-import { inflate } from "./bytes.js";
+import { openBlock } from "./bytes.js";
 
 /**
  * Undo pack_maps. `shape` is {steps, count, classes}; returns {labels, plane, models, maps} with
@@ -8,10 +8,7 @@ import { inflate } from "./bytes.js";
  * `background`, `anchors` and `positions` as x, y pairs.
  */
 export async function unpackAtlas(bytes, { steps, count, classes }) {
-  const block = await inflate(bytes);
-  const length = new DataView(block.buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(block.subarray(4, 4 + length)));
-  const begin = 4 + Math.ceil(length / 4) * 4;
+  const { header, block, begin } = await openBlock(bytes);
   const numbers = new Float32Array(block.buffer, begin);
   const take = (offset, size) => numbers.subarray(offset, offset + size);
   for (const model of header.models) {

@@ -31,25 +31,17 @@ export function placeAt(positions, count, shown, n) {
 /** What does not move: the clean features below, the anchors and their names above. */
 function paintLayers(view, scene) {
   const { drawn, atlas, colours, isShown, key } = scene;
-  const { width, height } = view.map;
-  const layerKey = [key, width, height].join();
-  if (view.layerKey === layerKey && view.layerColours === colours) return;
-  [view.layerKey, view.layerColours] = [layerKey, colours];
-  view.layers ??= [document.createElement("canvas"), document.createElement("canvas")];
-  const [under, over] = view.layers.map((canvas) => {
-    canvas.width = width;
-    canvas.height = height;
-    return canvas.getContext("2d");
-  });
   const { plane, ratio } = view;
-  paintPoints(under, atlas.labels.length, {
+  view.under.renew(view.map, key, colours, (under) => paintPoints(under, atlas.labels.length, {
     x: (i) => plane.x(drawn.background[2 * i]),
     y: (i) => plane.y(drawn.background[2 * i + 1]),
     label: (i) => atlas.labels[i],
     colours, radius: 2.4 * ratio, alpha: 0.28, shown: (i) => isShown(atlas.labels[i]),
+  }));
+  view.over.renew(view.map, key, colours, (over) => {
+    paintAnchors(over, view, scene);
+    if (scene.isLinear) paintUnit(over, view, scene);
   });
-  paintAnchors(over, view, scene);
-  if (scene.isLinear) paintUnit(over, view, scene);
 }
 
 function paintAnchors(context, view, { drawn, run, colours, isShown }) {
@@ -152,7 +144,10 @@ function paintTails(context, view, scene, members, alpha) {
   context.lineWidth = 1.3 * ratio;
   context.lineJoin = "round";
   const byClass = new Map();
-  for (const n of members) byClass.set(run.labels[n], [...(byClass.get(run.labels[n]) ?? []), n]);
+  for (const n of members) {
+    if (!byClass.has(run.labels[n])) byClass.set(run.labels[n], []);
+    byClass.get(run.labels[n]).push(n);
+  }
   for (const [label, some] of byClass) {
     context.strokeStyle = colours.classes[label % colours.classes.length];
     context.beginPath();
@@ -173,7 +168,7 @@ function paintTails(context, view, scene, members, alpha) {
 
 /**
  * Draw a map. `scene` is {drawn, atlas, run, panel, model, colours, shown, step, chosen, pointed,
- * tails, brush, isShown, isLinear, key}.
+ * tails, brush, isShown, isLinear, key}, the last of what the layers depend on.
  */
 export function paintMap(view, scene) {
   const context = view.map.getContext("2d");
@@ -181,7 +176,7 @@ export function paintMap(view, scene) {
   const { plane, ratio } = view;
   paintLayers(view, scene);
   context.clearRect(0, 0, view.map.width, view.map.height);
-  context.drawImage(view.layers[0], 0, 0);
+  context.drawImage(view.under.canvas, 0, 0);
   const all = run.labels.map((_, n) => n).filter((n) => scene.isShown(run.labels[n]));
   const picked = all.filter((n) => chosen.has(n));
   const rest = picked.length ? all.filter((n) => !chosen.has(n)) : [];
@@ -205,7 +200,7 @@ export function paintMap(view, scene) {
   context.beginPath();
   for (const n of picked) ring(context, view, scene, n, 10);
   context.stroke();
-  context.drawImage(view.layers[1], 0, 0);
+  context.drawImage(view.over.canvas, 0, 0);
   if (pointed >= 0 && scene.isShown(run.labels[pointed])) {
     context.setLineDash([4 * ratio, 3 * ratio]);
     context.lineWidth = 2 * ratio;

@@ -1,5 +1,6 @@
 // The elements of the feature view.
 
+import { openLayer } from "./canvas.js";
 import { make, makeField } from "./page.js";
 
 export function buildFeatureView({ controls, body }) {
@@ -40,5 +41,5 @@ export function buildFeaturePanel(parent, strips) {
   const quality = make("p", "mmcviz-quality", element);
   const distances = make("canvas", "mmcviz-canvas mmcviz-distances", element, { role: "img" });
   const strip = make("canvas", "mmcviz-canvas mmcviz-strip", make("div", "mmcviz-panel", strips), { role: "img" });
-  return { element, title, map, quality, distances, strip, layers: null, layerKey: "", brush: null };
+  return { element, title, map, quality, distances, strip, under: openLayer(), over: openLayer(), brush: null };
 }

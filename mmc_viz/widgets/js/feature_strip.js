@@ -8,7 +8,7 @@ const PICTURE = 58;
 const MOST_ROWS = 3;
 
 /** The range of distances over all budgets, and the fullest bin, so that nothing rescales. */
-export function planDistances(run, model) {
+function planDistances(run, model) {
   const unit = model.class_distance;
   let most = 0;
   for (const values of [model.own, model.other]) for (const v of values) most = Math.max(most, v / unit);

@@ -56,12 +56,12 @@ function render({ model, el }) {
       drawn: map.panels[place], panel: run.panels[place], model: atlas.models[place],
       chosen: chosen(), tails: Boolean(model.get("tails")), brush: views[place].brush,
       isLinear: map.name !== "umap",
-      key: [map.name, ...(model.get("classes") ?? [])].join(),
+      key: [atlas.number, map.name, ...(model.get("classes") ?? [])],
     };
   }
 
   function arrange() {
-    const available = page.panels.clientWidth;
+    const available = frame.width;
     const perRow = available < BESIDE ? 1 : Math.min(run.panels.length, Math.floor(available / (BESIDE / 2)));
     const width = Math.floor((available - (perRow - 1) * GAP) / perRow);
     if (views.length !== run.panels.length) {
@@ -81,7 +81,7 @@ function render({ model, el }) {
   }
 
   frame.onPaint(() => {
-    if (!run || !atlas || page.panels.clientWidth < 1) return false;
+    if (!run || !atlas) return false;
     const width = arrange();
     paintMaps();
     const picked = [...chosen()].filter((n) => isShown(run.labels[n]));
@@ -215,27 +215,25 @@ function render({ model, el }) {
   });
 
   page.tails.addEventListener("change", () => {
-    frame.tell({ tails: page.tails.checked });
-    frame.paint();
+    frame.choose({ tails: page.tails.checked });
   });
 
   select.addEventListener("change", () => {
     const since = frame.since();
     if (!atlas) return;
     if (atlas.maps.some(({ name }) => name === select.value)) {
-      frame.tell({ map: select.value });
+      frame.choose({ map: select.value }, since);
     } else {
       frame.ask({ do: "map", name: select.value });
+      frame.paint(since);
     }
-    frame.paint(since);
   });
 
   page.clear = makeButton(page.picked, "Clear", () => pick([]), { hidden: "" });
 
   /** Pick exactly these images, in all maps. */
   function pick(places) {
-    frame.tell({ chosen: [...new Set(places)].sort((a, b) => a - b) });
-    frame.paint();
+    frame.choose({ chosen: [...new Set(places)].sort((a, b) => a - b) });
   }
 
   function point(n) {
@@ -272,8 +270,7 @@ function render({ model, el }) {
       button.addEventListener("click", () => {
         const only = new Set(model.get("classes") ?? []);
         if (!only.delete(label)) only.add(label);
-        frame.tell({ classes: [...only].sort((a, b) => a - b) });
-        frame.paint();
+        frame.choose({ classes: [...only].sort((a, b) => a - b) });
       });
     });
   }
@@ -303,13 +300,12 @@ function render({ model, el }) {
       const shape = { steps: first.epsilons.length, count: first.count, classes: first.names.length };
       const found = await unpackAtlas(packed, shape);
       if (mine !== request) return;
-      [run, atlas] = [first, found];
+      [run, atlas] = [first, { ...found, number: mine }];
     } catch (error) {
       if (mine === request) frame.fail(`These results cannot be shown (${error.message}). Run the cell again.`);
       return;
     }
     frame.fail("");
-    for (const view of views) view.layerKey = "";
     slider.max = run.epsilons.length - 1;
     step = Math.min(Math.max(model.get("step") ?? 0, 0), run.epsilons.length - 1);
     setShown(step);

@@ -1,16 +1,14 @@
 // Undo mmc_viz/films/packing.py.
 
-import { inflate } from "./bytes.js";
+import { openBlock } from "./bytes.js";
 
 /**
  * A film: its header, and `reels` with features, places and losses (Float32Array), predicted
  * (Uint8Array) and powers (Int16Array), all frame after frame.
  */
 export async function unpackFilm(bytes) {
-  const block = await inflate(bytes);
-  const length = new DataView(block.buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(block.subarray(4, 4 + length)));
-  let at = 4 * Math.ceil((4 + length) / 4);
+  const { header, block, begin } = await openBlock(bytes);
+  let at = begin;
   const take = (count) => {
     const part = block.subarray(at, at + count);
     if (part.length !== count) throw new Error("a part is missing");

@@ -16,7 +16,7 @@ function chooseLevels(low, high) {
 }
 
 /** Segments [x0, y0, x1, y1] on which a grid takes a value, in steps of the grid: marching squares. */
-export function traceLevel(values, side, level) {
+function traceLevel(values, side, level) {
   const segments = [];
   const cross = (from, to) => (level - from) / (to - from);
   for (let row = 0; row + 1 < side; row++) {

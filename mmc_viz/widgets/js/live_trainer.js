@@ -147,6 +147,7 @@ function render({ model, el }) {
   let drawn = []; // the maps on screen, of each side
   let pointed = -1;
   let gliding = 0;
+  let widths = { of: 0 };
 
   /** Index of the moment that is shown. */
   const shown = () => {
@@ -158,11 +159,17 @@ function render({ model, el }) {
   // -- from state to screen
 
   function arrange() {
-    if (sides.length === plan.titles.length && sides.every((s, i) => s.element.ariaLabel === plan.titles[i])) return;
-    maps.replaceChildren();
-    sides = plan.titles.map((title) => buildSide(maps, title));
-    sides.forEach(listenToMap);
-    pointed = -1;
+    const same = sides.length === plan.titles.length
+      && sides.every((side, i) => side.element.ariaLabel === plan.titles[i]);
+    if (!same) {
+      maps.replaceChildren();
+      sides = plan.titles.map((title) => buildSide(maps, title));
+      sides.forEach(listenToMap);
+      pointed = -1;
+    } else if (widths.of === frame.width) return;
+    // The style sheet gives all maps one width, and all charts.
+    const [side, chart] = [sides[0], charts[0]].map(({ element }) => element.clientWidth);
+    widths = { of: frame.width, side, chart };
   }
 
   function paintMaps() {
@@ -171,7 +178,7 @@ function render({ model, el }) {
     sides.forEach((side, i) => {
       // Not smaller than the newest map: what grew is seen to have been small.
       const bounds = boundsOf([drawn[i], last[i]]);
-      const width = side.element.clientWidth;
+      const width = widths.side;
       const height = Math.round(Math.min(Math.max(0.8 * width, 240), 460));
       side.plane = paintMap(side.canvas, drawn[i], {
         width, height, bounds, names: plan.names, labels, pointed, exact: plan.dim === 2, colours,
@@ -191,7 +198,7 @@ function render({ model, el }) {
       const chart = charts[m];
       chart.title.textContent = measure.title + (measure.name === "distance_to_best" ? writePlace(plan) : "");
       paintChart(chart.canvas, {
-        width: chart.element.clientWidth,
+        width: widths.chart,
         height: 170,
         epochs,
         lines,
@@ -213,7 +220,7 @@ function render({ model, el }) {
   }
 
   frame.onPaint(() => {
-    if (!plan || !frames.length || maps.clientWidth < 1) return false;
+    if (!plan || !frames.length) return false;
     arrange();
     if (!gliding) drawn = frames[shown()];
     paintMaps();
@@ -299,7 +306,7 @@ function render({ model, el }) {
       const share = Math.min((now - start) / GLIDE, 1);
       drawn = goal.map((map, i) => between(from[i], map, share));
       gliding = share < 1 ? requestAnimationFrame(tick) : 0;
-      if (sides.length && maps.clientWidth > 0) paintMaps();
+      if (sides.length && frame.width) paintMaps();
     };
     gliding = 1;
     frame.paint();
@@ -355,9 +362,7 @@ function render({ model, el }) {
     gliding = 0;
     const since = frame.since();
     const k = Number(slider.value);
-    model.set("epoch", k === frames.length - 1 ? -1 : k);
-    frame.paint(since);
-    frame.tell({});
+    frame.choose({ epoch: k === frames.length - 1 ? -1 : k }, since);
   });
 
   function point(n) {

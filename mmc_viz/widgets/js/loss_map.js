@@ -7,7 +7,7 @@ import { CIVIDIS, drawCells } from "./canvas.js";
  * Where a grid has a level, as segments [x1, y1, x2, y2] in units of cells, rows from the bottom up:
  * marching squares with linear interpolation.
  */
-export function contourSegments(values, size, level) {
+function contourSegments(values, size, level) {
   const segments = [];
   const cross = (a, b) => (level - a) / (b - a);
   for (let row = 0; row + 1 < size; row++) {
@@ -47,7 +47,7 @@ function straighten(power) {
 }
 
 /** A loss's colour, 0xAABBGGRR, for its power of ten. */
-export function lossColour(power, { lowest, highest }) {
+function lossColour(power, { lowest, highest }) {
   return CIVIDIS((power - lowest) / (highest - lowest));
 }
 

@@ -3,7 +3,7 @@
 // Python sends the turned images and one draw of noise (mmc_viz/disturbances.py describes them). The
 // pictures are made here in whole numbers, so they are the ones that the models were shown.
 
-import { asBytes, inflate } from "./bytes.js";
+import { asBytes, openBlock } from "./bytes.js";
 import {
   fillAtlas, listenToGrid, niceTicks, openGrid, openLayer, paintAxes, paintGrid, planGrid, sizeCanvas, sizeGrid,
   traceMarker,
@@ -20,13 +20,10 @@ const HUES = [2, 5, 4, 7]; // of the classes' colours, for the lines of the mode
 const DASHES = [[], [7, 4], [2, 4], [9, 3, 2, 3]];
 
 async function unpackBench(bytes) {
-  const block = await inflate(bytes);
-  const length = new DataView(block.buffer).getUint32(0, true);
-  const bench = JSON.parse(new TextDecoder().decode(block.subarray(4, 4 + length)));
+  const { header: bench, block, begin } = await openBlock(bytes);
   if (bench.format !== 1) throw new Error(`format ${bench.format} is not known here`);
   const { count, channels, height, width } = bench.shape;
   const pixels = channels * height * width;
-  const begin = 4 + Math.ceil(length / 4) * 4;
   const size = bench.degrees.length * count * pixels;
   const turned = block.subarray(begin, begin + size);
   const noise = new Int16Array(block.buffer, begin + Math.ceil(size / 4) * 4, count * pixels);

@@ -204,7 +204,7 @@ function render({ model, el }) {
   function listenTo(canvas) {
     let before = null; // budget and percent of the last event of this drag
     const take = (event) => {
-      const plan = planPlot(canvas, epsilons(), frame.body.clientWidth - 36);
+      const plan = planPlot(canvas, epsilons(), frame.width - 36);
       const box = canvas.getBoundingClientRect();
       const [x, y] = [event.clientX - box.left, event.clientY - box.top].map((one) => one * plan.ratio);
       const now = { k: plan.nearest(x), percent: plan.percentAt(y) };
@@ -270,7 +270,7 @@ function render({ model, el }) {
 
   function paint() {
     const { canvas, context } = page;
-    const available = frame.body.clientWidth - 36;
+    const available = frame.width - 36;
     if (!names().length || available < 60) return false;
     const answered = isAnswered(model);
     const { colours } = frame;

@@ -1,14 +1,11 @@
 // Climbs as mmc_viz/microscope/packing.py packs them, and the words that belong to them.
 
-import { inflate } from "./bytes.js";
+import { openBlock } from "./bytes.js";
 
 /** Undo pack_slides: the header, its slides with their arrays in place of offsets. */
 export async function unpackSlides(bytes) {
-  const block = await inflate(bytes);
-  const length = new DataView(block.buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(block.subarray(4, 4 + length)));
+  const { header, block, begin } = await openBlock(bytes);
   if (header.format !== 1) throw new Error(`format ${header.format} is not known here`);
-  const begin = 4 + Math.ceil(length / 4) * 4;
   const take = (Kind, offset, count) => new Kind(block.buffer, begin + offset, count);
   const [channels, height, width] = header.shape;
   const pixels = channels * height * width;

@@ -1,7 +1,7 @@
 // One dot an image: how steep cross-entropy is where the attack begins, at a temperature to turn.
 
 import { make, openFrame } from "./page.js";
-import { paintAxes, sizeCanvas } from "./canvas.js";
+import { openLayer, paintAxes, sizeCanvas } from "./canvas.js";
 
 const SMALLEST = -45; // log10 of what float32 still holds
 const LARGEST = 3;
@@ -114,7 +114,7 @@ function superscript(power) {
 }
 
 /** What the attack leaves at each temperature, with a line at the present one. */
-function paintAccuracies(canvas, panels, temperatures, step, width, colours) {
+function paintAccuracies(canvas, layer, panels, temperatures, step, width, colours) {
   const ratio = sizeCanvas(canvas, width, CURVE);
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -125,12 +125,6 @@ function paintAccuracies(canvas, panels, temperatures, step, width, colours) {
     x: (k) => left + (plotWidth * k) / last,
     y: (percent) => top + height * (1 - percent / 100),
   };
-  paintAxes(context, {
-    left, top, width: plotWidth, height, scales, colours, ratio,
-    xTicks: temperatures.map((one, k) => [k, writeTemperature(one)]),
-    yTicks: [0, 50, 100].map((tick) => [tick, String(tick)]),
-    xTitle: "temperature T", yTitle: "survive the attack, %",
-  });
   context.strokeStyle = colours.ink;
   context.lineWidth = 1.5 * ratio;
   context.setLineDash([4 * ratio, 3 * ratio]);
@@ -138,6 +132,20 @@ function paintAccuracies(canvas, panels, temperatures, step, width, colours) {
   context.moveTo(scales.x(step), top);
   context.lineTo(scales.x(step), top + height);
   context.stroke();
+  layer.renew(canvas, [], colours, (on) =>
+    paintShares(on, panels, temperatures, { left, top, width: plotWidth, height, scales }, colours, ratio));
+  context.drawImage(layer.canvas, 0, 0);
+}
+
+/** Axes, a line for each model, and a key to them. */
+function paintShares(context, panels, temperatures, box, colours, ratio) {
+  const { left, width, scales } = box;
+  paintAxes(context, {
+    ...box, colours, ratio,
+    xTicks: temperatures.map((one, k) => [k, writeTemperature(one)]),
+    yTicks: [0, 50, 100].map((tick) => [tick, String(tick)]),
+    xTitle: "temperature T", yTitle: "survive the attack, %",
+  });
   panels.forEach((panel, i) => {
     const shares = panel.survives.map((row) => (100 * row.filter(Boolean).length) / row.length);
     context.strokeStyle = context.fillStyle = colours.classes[i];
@@ -163,7 +171,7 @@ function paintAccuracies(canvas, panels, temperatures, step, width, colours) {
   context.font = `600 ${13 * ratio}px ${colours.family}`;
   context.textBaseline = "middle";
   context.textAlign = "left";
-  let at = left + plotWidth;
+  let at = left + width;
   [...panels].reverse().forEach((panel, j) => {
     const i = panels.length - 1 - j;
     at -= context.measureText(panel.title).width + 34 * ratio;
@@ -193,12 +201,13 @@ function render({ model, el }) {
   const grid = make("div", "mmcviz-slopes", frame.body);
   const curve = make("canvas", "mmcviz-canvas", frame.body, { role: "img" });
   let canvases = [];
+  let shares = openLayer();
 
   function paint() {
     const [panels, temperatures] = [model.get("panels") ?? [], model.get("temperatures") ?? []];
     if (!panels.length) return false;
     const step = Math.min(Math.max(model.get("step"), 0), temperatures.length - 1);
-    const available = frame.body.clientWidth;
+    const available = frame.width;
     const beside = available >= 700 ? panels.length : 1;
     const width = Math.min(Math.floor((available - 24 * (beside - 1)) / beside), 640);
     if (width < 80) return false;
@@ -211,7 +220,7 @@ function render({ model, el }) {
       paintSlopes(canvases[i], panel, step, width, frame.colours);
       canvases[i].setAttribute("aria-label", `T = ${written}. ${writeSlopes(panel, step)}`);
     });
-    paintAccuracies(curve, panels, temperatures, step, Math.min(available, 1304), frame.colours);
+    paintAccuracies(curve, shares, panels, temperatures, step, Math.min(available, 1304), frame.colours);
     curve.setAttribute("aria-label", `Share that survives at each temperature; now T = ${written}.`);
     slider.max = temperatures.length - 1;
     slider.value = step;
@@ -223,14 +232,15 @@ function render({ model, el }) {
     return true;
   }
 
-  slider.addEventListener("input", () => {
-    const since = frame.since();
-    model.set("step", Number(slider.value));
-    frame.paint(since);
-    frame.tell({ step: Number(slider.value) });
-  });
+  slider.addEventListener("input", () => frame.choose({ step: Number(slider.value) }, frame.since()));
   frame.onPaint(paint);
-  for (const trait of ["step", "panels", "temperatures"]) frame.listen(`change:${trait}`, () => frame.paint());
+  frame.listen("change:step", () => frame.paint());
+  for (const trait of ["panels", "temperatures"]) {
+    frame.listen(`change:${trait}`, () => {
+      shares = openLayer();
+      frame.paint();
+    });
+  }
   frame.table(() => ({
     head: ["T", ...model.get("panels").flatMap(({ title }) => [`${title}: no slope`, `${title}: survive`])],
     rows: model.get("temperatures").map((temperature, k) => [

@@ -5,7 +5,7 @@ import { niceTicks, paintAxes, sizeCanvas } from "./canvas.js";
 const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]]; // the second cue beside colour
 
 /** Colours and dashes of the models, in their order. */
-export function lineStyle(colours, side, ratio) {
+function lineStyle(colours, side, ratio) {
   return {
     colour: colours.classes[side],
     dash: DASHES[side].map((length) => length * ratio),

@@ -52,7 +52,7 @@ export function between(from, to, share) {
 }
 
 /** Class with the largest logit -s |z - m|^2 + b at a point of the plane. */
-export function winnerAt(regions, x, y) {
+function winnerAt(regions, x, y) {
   let best = 0;
   let most = -Infinity;
   for (let i = 0, k = 0; i < regions.length; i += 4, k++) {
@@ -90,11 +90,9 @@ function paintRegions(context, regions, plane, box, colours, ratio) {
     const [r, g, b] = parseColour(colour);
     return ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
-  const tintAt = (i) => {
-    const x = plane.dataX(box.left + ((i % columns) + 0.5) * cell);
-    const y = plane.dataY(box.top + (Math.floor(i / columns) + 0.5) * cell);
-    return tints[winnerAt(regions, x, y) % tints.length];
-  };
+  const xs = Float64Array.from({ length: columns }, (_, i) => plane.dataX(box.left + (i + 0.5) * cell));
+  const ys = Float64Array.from({ length: rows }, (_, i) => plane.dataY(box.top + (i + 0.5) * cell));
+  const tintAt = (i) => tints[winnerAt(regions, xs[i % columns], ys[Math.floor(i / columns)]) % tints.length];
   drawCells(context, rows, columns, tintAt, box.left, box.top, columns * cell, rows * cell);
 }
 
