@@ -57,6 +57,6 @@ def test_no_two_points_share_a_line_and_all_are_told_apart():
 
 
 def test_the_description_names_the_lowest():
-    assert "0 % under AutoAttack" in description(claims(PUBLISHED))
+    assert "0 % (AutoAttack, linf 8/255)" in description(claims(PUBLISHED))
     with pytest.raises(ValueError, match="at least one"):
         claims([])

@@ -136,7 +136,7 @@ def _summary(figures: Sequence[Published]) -> str:
         if one.model not in lowest or one.accuracy < lowest[one.model].accuracy:
             lowest[one.model] = one
     said = [
-        f"{style.quote(model)}: {style.percent(one.accuracy)} under {style.quote(_attack(one))}"
+        f"{style.quote(model)}: {style.percent(one.accuracy)} ({style.quote(_attack(one))})"
         for model, one in lowest.items()
     ]
     return f"{len(figures)} figures; the lowest of each model: {'; '.join(said)}."

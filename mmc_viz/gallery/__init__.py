@@ -32,6 +32,7 @@ MAKERS: dict[str, Callable[[Scene, str], Exhibit]] = {
     "convergence": training.converging,
     "robustness": attacking.robustness,
     "attack-trajectory": attacking.climb,
+    "effort": attacking.exhausted,
     "transfer": attacking.transfer,
     "audit": attacking.audited,
     **evidence.MAKERS,

@@ -12,6 +12,7 @@ from mmc_viz.gallery.scene import EPS, Scene
 from mmc_viz.trajectories import attack_trajectory
 
 IMAGE = 3  # about which the loss is drawn
+EPS_L2 = 1.0
 FEW = 20  # images whose climb is drawn
 
 
@@ -60,6 +61,27 @@ def climb(scene: Scene, name: str) -> Exhibit:
     }
     draw = partial(figures.attack_trajectory, found)
     note = f"fashion-mmc, the first {FEW} test images, PGD-20, epsilon {EPS}"
+    return Exhibit(name, lambda theme: draw(theme=theme), note)
+
+
+def exhausted(scene: Scene, name: str) -> Exhibit:
+    """Show which attacks would find more, given more steps."""
+    images, labels = scene.images[:FEW], scene.labels[:FEW]
+    found = {
+        f"{one}, {norm}": attack_trajectory(
+            scene.models["MMC"],
+            images,
+            labels,
+            eps=eps,
+            attack=partial(pgd, norm=norm, objective=one),
+        )
+        for norm, eps in (("linf", EPS), ("l2", EPS_L2))
+        for one in ("cross_entropy", "margin")
+    }
+    draw = partial(figures.effort, found)
+    note = (
+        f"fashion-mmc, the first {FEW} test images, PGD-20, epsilon {EPS} (linf) and {EPS_L2} (l2)"
+    )
     return Exhibit(name, lambda theme: draw(theme=theme), note)
 
 

@@ -8,7 +8,7 @@ from mmc_viz.checkpoints import load_card, shipped_models
 from mmc_viz.collapse import convergence
 from mmc_viz.figures import Exhibit
 from mmc_viz.gallery.scene import Scene
-from mmc_viz.results import summary
+from mmc_viz.results import PUBLISHED, as_published, summary
 
 
 def standings(scene: Scene, name: str) -> Exhibit:
@@ -16,6 +16,14 @@ def standings(scene: Scene, name: str) -> Exhibit:
     found = [summary(model, load_card(model)) for model in shipped_models()]
     note = "from the cards of the shipped models; mmc-viz results measures them"
     return Exhibit(name, lambda theme: figures.standings(found, theme=theme), note)
+
+
+def claimed(scene: Scene, name: str) -> Exhibit:
+    """Show what is claimed of MMC on CIFAR-10, what others found, and what we did."""
+    names = ("cifar10-mmc", "cifar10-mmc-at")
+    ours = [row for model in names for row in as_published(summary(model, load_card(model)))]
+    note = "the paper's claims, evaluations by others with their sources, and our own models' cards"
+    return Exhibit(name, lambda theme: figures.claims([*PUBLISHED, *ours], theme=theme), note)
 
 
 def ablated(found: AblationResult) -> Callable[[Scene, str], Exhibit]:
@@ -38,6 +46,7 @@ def raced(scene: Scene, name: str) -> Exhibit:
 #: What there are results of.
 MAKERS: dict[str, Callable[[Scene, str], Exhibit]] = {
     "standings": standings,
+    "claims": claimed,
     **{f"ablation-{name}": ablated(found) for name, found in shipped_results().items()},
     **({"ablation-convergence": raced} if shipped_race() else {}),
 }

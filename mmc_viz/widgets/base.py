@@ -83,6 +83,7 @@ class LabWidget(anywidget.AnyWidget):
         self._after = after
         self._withheld: dict[str, Any] = {}
         self._stop = threading.Event()
+        self._reported = ""  # the last line of progress
         self._thread: threading.Thread | None = None
         waits = after is not None and not after.committed
         super().__init__(controls=controls, locked=waits, view_names=list(self.view), **kwargs)
@@ -284,32 +285,36 @@ class LabWidget(anywidget.AnyWidget):
         """Run `work(report)` in a thread of its own; one at a time.
 
         `report(share, words)` shows progress, 0..1 or -1, and a line; it raises `Stopped` after
-        Stop was pressed, so work that reports often stops soon.
+        Stop was pressed, so work that reports often stops soon. At the end stands what the work
+        itself set as status, or `done` where the last line was one of progress.
         """
         if self.busy:
             raise ValueError("one thing at a time: press Stop first.")
         self._stop.clear()
         with self.hold_sync():
-            self.busy, self.progress, self.status = True, -1.0, "working…"
+            self.busy = True
+            self._progress(-1.0, "working…")
 
         def report(share: float | int = -1.0, words: str = "") -> None:
             if self._stop.is_set():
                 raise Stopped
             with self.hold_sync():
-                self.progress = float(share)
-                self.status = words or self.status
+                self._progress(share, words or self.status)
 
         def run() -> None:
-            before = self.status
             try:
                 self._guarded(lambda: work(report))
-                if self.status == before:
+                if self.status == self._reported:
                     self.status = done
             finally:
                 self.busy = False
 
         self._thread = threading.Thread(target=run, name=f"{self.kind}-work", daemon=True)
         self._thread.start()
+
+    def _progress(self, share: float | int, words: str) -> None:
+        self.progress, self.status = float(share), words
+        self._reported = words
 
     def wait(self, seconds: float | int | None = None) -> None:
         """Wait until the work that was started has ended."""

@@ -223,8 +223,8 @@ class LiveTrainer(LabWidget):
             self._deliver(**_state(duel))
             if self.busy:
                 done = duel.taken // duel.steps_per_epoch
-                self.progress = duel.taken / duel.steps
-                self.status = f"training: {done} of {duel.configs[0].epochs} epochs done…"
+                words = f"training: {done} of {duel.configs[0].epochs} epochs done…"
+                self._progress(duel.taken / duel.steps, words)
 
     # ---- settings and view
 
