@@ -8,7 +8,7 @@ export function asBytes(value) {
 }
 
 /** Undo Python's zlib.compress. */
-export async function inflate(bytes) {
+async function inflate(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   try {
     return new Uint8Array(await new Response(stream).arrayBuffer());

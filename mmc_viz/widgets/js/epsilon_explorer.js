@@ -9,7 +9,7 @@
 import { asBytes } from "./bytes.js";
 import { unpack } from "./bundle.js";
 import { fillAtlas, listenToGrid, openGrid, paintGrid, planGrid, sizeGrid } from "./canvas.js";
-import { fillSelect, make, makeButton, makeField, openFrame } from "./page.js";
+import { buildOutcomes, fillSelect, make, makeButton, makeField, openFrame } from "./page.js";
 
 const SIDE_BY_SIDE = 640; // width in CSS pixels from which two panels stand beside each other
 const PANEL_GAP = 28;
@@ -84,11 +84,7 @@ function buildExplorer({ controls, body }) {
   make("span", "", toggle).textContent = "show the perturbation";
   const gain = make("span", "mmcviz-gain", toggle);
 
-  const legend = make("div", "mmcviz-legend", controls, { "aria-hidden": "true" });
-  make("span", "mmcviz-swatch", legend);
-  make("span", "", legend).textContent = "still right";
-  make("span", "mmcviz-swatch mmcviz-crossed", legend).textContent = "✕";
-  make("span", "", legend).textContent = "fooled → what the model sees";
+  buildOutcomes(controls, "still right", "fooled");
 
   const budget = make("label", "mmcviz-budget", controls);
   make("span", "mmcviz-name", budget).textContent = "Attacker’s budget";

@@ -8,7 +8,7 @@ import {
   fillAtlas, listenToGrid, niceTicks, openGrid, openLayer, paintAxes, paintGrid, planGrid, sizeCanvas, sizeGrid,
   traceMarker,
 } from "./canvas.js";
-import { make, makeButton, openFrame } from "./page.js";
+import { buildOutcomes, make, makeButton, openFrame } from "./page.js";
 
 const NARROWEST = 160; // of a panel, in CSS pixels: both models should be in view with the sliders
 const CHARTS_BESIDE = 560; // width in CSS pixels from which the two charts stand side by side
@@ -79,11 +79,7 @@ function render({ model, el }) {
   const grain = buildSlider(controls, "Noise σ");
   const angle = buildSlider(controls, "Rotation");
   const redraw = makeButton(controls, "Draw other noise", () => frame.ask({ do: "redraw" }));
-  const legend = make("div", "mmcviz-legend", controls, { "aria-hidden": "true" });
-  make("span", "mmcviz-swatch", legend);
-  make("span", "", legend).textContent = "right";
-  make("span", "mmcviz-swatch mmcviz-crossed", legend).textContent = "✕";
-  make("span", "", legend).textContent = "wrong → what the model sees";
+  buildOutcomes(controls, "right", "wrong");
   const panels = make("div", "mmcviz-panels", body);
   const caption = make("p", "mmcviz-caption", body, { "aria-live": "polite" });
   const charts = make("canvas", "mmcviz-canvas mmcviz-charts", body, { role: "img" });

@@ -44,6 +44,15 @@ export function fillSelect(select, names, chosen = select.value) {
   if (names.includes(chosen)) select.value = chosen;
 }
 
+/** The key to a grid of images: what their frames say of what a model sees in them. */
+export function buildOutcomes(parent, right, wrong) {
+  const key = make("div", "mmcviz-outcomes", parent, { "aria-hidden": "true" });
+  make("span", "mmcviz-outcome", key);
+  make("span", "", key).textContent = right;
+  make("span", "mmcviz-outcome mmcviz-wrong", key).textContent = "✕";
+  make("span", "", key).textContent = `${wrong} → what the model sees`;
+}
+
 /** Whether things may move on their own. */
 export function mayAnimate() {
   return !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
