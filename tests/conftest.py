@@ -185,18 +185,26 @@ def page_of(executed, once, tmp_path_factory):
     return lambda name: once(lessons[name].page, lambda draft: write(name, draft))
 
 
+@pytest.fixture(scope="session")
+def served(chromium, tmp_path_factory):
+    """Folder and `Lab` of a JupyterLab that serves it."""
+    folder = tmp_path_factory.mktemp("served")
+    with jupyter_lab(folder) as lab:
+        yield folder, lab
+
+
 @pytest.fixture(scope="module")
-def open_lesson(chromium, tmp_path_factory):
+def open_lesson(served):
     """Open a notebook of the course in JupyterLab and run all its cells: `lab, student`.
 
-    Server and page stay for the tests of one module.
+    Kernel and page stay for the tests of one module.
     """
+    folder, lab = served
     with ExitStack() as stack:
+        stack.callback(lab.shut_down_kernels)
 
         def call(name, *, width=1400, seconds=240):
-            folder = tmp_path_factory.mktemp("lesson")
             shutil.copy(NOTEBOOKS / name, folder)
-            lab = stack.enter_context(jupyter_lab(folder))
             student = stack.enter_context(visit(width=width))
             student.open_notebook(lab, name)
             student.run_all()

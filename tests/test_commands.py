@@ -20,7 +20,14 @@ from mmc_viz.commands.accuracies import _median_distance, _worst
 from mmc_viz.commands.chunks import CHUNK, Job, Ledger, chunk_seed, judge_all, merge
 from mmc_viz.commands.methods import L2_ALONE, choose
 from mmc_viz.commands.subjects import Subject
-from mmc_viz.evaluation import correct, robustness_curve, transfer_matrix, worst_case, zero_gradient
+from mmc_viz.evaluation import (
+    BUDGETS,
+    correct,
+    robustness_curve,
+    transfer_matrix,
+    worst_case,
+    zero_gradient,
+)
 from mmc_viz.evaluation.detection import detection
 
 ATTACKS = FIXED_BUDGET | MINIMAL_NORM | TRANSFORMS
@@ -588,7 +595,8 @@ def test_an_audit_prints_and_writes_its_report_and_ends_in_3_where_it_fails(run,
     assert out.splitlines()[-1].startswith("MASKED: ")
 
 
-def test_the_worst_case_can_be_the_claim(run, digits):
+def test_the_worst_case_can_be_the_claim(run, digits, monkeypatch):
+    monkeypatch.setitem(BUDGETS, "standard", BUDGETS["quick"])
     model, images, labels = load_model("digits-mmc"), digits.inputs()[:12], digits.labels[:12]
     found = worst_case(model, images, labels, eps=0.1)
     words = ["--eps", 0.1, "--claim", "worst_case", "--limit", 12, "--quiet"]

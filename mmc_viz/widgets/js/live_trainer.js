@@ -5,7 +5,7 @@
 // the points there in a third of a second, unless the reader wants nothing to move by itself.
 
 import { asBytes, floats } from "./bytes.js";
-import { drawImage8, sizeCanvas } from "./canvas.js";
+import { drawImage8, openLayer, sizeCanvas } from "./canvas.js";
 import { fillSelect, make, makeButton, makeField, mayAnimate, openFrame } from "./page.js";
 import { paintChart, paintSample } from "./training_charts.js";
 import { between, boundsOf, nearestPoint, paintMap, unpackMaps } from "./training_maps.js";
@@ -116,7 +116,8 @@ function buildSide(parent, title) {
 function buildChart(parent) {
   const element = make("div", "mmcviz-chart", parent);
   const title = make("p", "mmcviz-charttitle", element);
-  return { element, title, canvas: make("canvas", "mmcviz-canvas", element, { role: "img" }) };
+  const canvas = make("canvas", "mmcviz-canvas", element, { role: "img" });
+  return { element, title, canvas, layer: openLayer() };
 }
 
 function render({ model, el }) {
@@ -143,6 +144,7 @@ function render({ model, el }) {
   let pictures = new Uint8Array(0);
   let numbers = [];
   let frames = [];
+  let news = 0; // how often numbers came
   let sides = [];
   let drawn = []; // the maps on screen, of each side
   let pointed = -1;
@@ -197,7 +199,7 @@ function render({ model, el }) {
       }));
       const chart = charts[m];
       chart.title.textContent = measure.title + (measure.name === "distance_to_best" ? writePlace(plan) : "");
-      paintChart(chart.canvas, {
+      paintChart(chart.canvas, chart.layer, [news], {
         width: widths.chart,
         height: 170,
         epochs,
@@ -336,6 +338,7 @@ function render({ model, el }) {
     if (values.length !== moments.length * each) return; // the other half of the message is to come
     arrived = bytes;
     numbers = moments;
+    news++;
     frames = unpackMaps(values, moments.length, plan.titles.length, labels.length, plan.names.length);
     if ((model.get("epoch") ?? -1) < 0) glide(from);
     else frame.paint();

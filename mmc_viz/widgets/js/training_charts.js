@@ -51,9 +51,10 @@ function rangeOf(values, log) {
  *
  * `lines` are lists of values, null where there is none, one a model; `epochs` where they belong;
  * `last` the length of the run; `shown` the epoch that is looked at; `range` the ends of a linear
- * axis, or null for a logarithmic one.
+ * axis, or null for a logarithmic one. In `layer` stays what all of it but `shown` gives, for as long
+ * as `key` is the same.
  */
-export function paintChart(canvas, { width, height, epochs, lines, last, shown, range, write, colours }) {
+export function paintChart(canvas, layer, key, { width, height, epochs, lines, last, shown, range, write, colours }) {
   const ratio = sizeCanvas(canvas, width, height);
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -75,33 +76,20 @@ export function paintChart(canvas, { width, height, epochs, lines, last, shown, 
     x: (epoch) => box.left + (box.width * epoch) / last,
     y: (value) => box.top + box.height * (1 - Math.min(Math.max(height01(value), 0), 1)),
   };
-  const xTicks = niceTicks(0, last, 5).filter(Number.isInteger).map((value) => [value, String(value)]);
-  const yTicks = log ? logTicks(low, high) : niceTicks(low, high, 4).map((value) => [value, write(value)]);
-  paintAxes(context, { ...box, xTicks, yTicks, scales, colours, ratio });
+  layer.renew(canvas, key, colours, (below) => {
+    const xTicks = niceTicks(0, last, 5).filter(Number.isInteger).map((value) => [value, String(value)]);
+    const yTicks = log ? logTicks(low, high) : niceTicks(low, high, 4).map((value) => [value, write(value)]);
+    paintAxes(below, { ...box, xTicks, yTicks, scales, colours, ratio });
+    lines.forEach((line, side) => paintLine(below, scales, epochs, line, lineStyle(colours, side, ratio)));
+  });
+  context.drawImage(layer.canvas, 0, 0);
+  const at = epochs.indexOf(shown);
   lines.forEach((line, side) => {
-    const { colour, dash, width: thick } = lineStyle(colours, side, ratio);
-    context.strokeStyle = context.fillStyle = colour;
-    context.lineWidth = thick;
-    context.setLineDash(dash);
+    if (at < 0 || line[at] === null) return;
+    context.fillStyle = lineStyle(colours, side, ratio).colour;
     context.beginPath();
-    let drawn = false;
-    line.forEach((value, k) => {
-      if (value === null) {
-        drawn = false;
-        return;
-      }
-      if (drawn) context.lineTo(scales.x(epochs[k]), scales.y(value));
-      else context.moveTo(scales.x(epochs[k]), scales.y(value));
-      drawn = true;
-    });
-    context.stroke();
-    context.setLineDash([]);
-    const at = epochs.indexOf(shown);
-    if (at >= 0 && line[at] !== null) {
-      context.beginPath();
-      context.arc(scales.x(shown), scales.y(line[at]), 4.5 * ratio, 0, 2 * Math.PI);
-      context.fill();
-    }
+    context.arc(scales.x(shown), scales.y(line[at]), 4.5 * ratio, 0, 2 * Math.PI);
+    context.fill();
   });
   context.strokeStyle = colours.ink;
   context.lineWidth = ratio;
@@ -109,6 +97,25 @@ export function paintChart(canvas, { width, height, epochs, lines, last, shown, 
   context.beginPath();
   context.moveTo(scales.x(shown), box.top);
   context.lineTo(scales.x(shown), box.top + box.height);
+  context.stroke();
+  context.setLineDash([]);
+}
+
+function paintLine(context, scales, epochs, line, { colour, dash, width }) {
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.setLineDash(dash);
+  context.beginPath();
+  let drawn = false;
+  line.forEach((value, k) => {
+    if (value === null) {
+      drawn = false;
+      return;
+    }
+    if (drawn) context.lineTo(scales.x(epochs[k]), scales.y(value));
+    else context.moveTo(scales.x(epochs[k]), scales.y(value));
+    drawn = true;
+  });
   context.stroke();
   context.setLineDash([]);
 }
