@@ -9,9 +9,10 @@ def assert_clean(student):
 
 
 def own_errors(student):
-    """What the console says of our scripts once no kernel is there.
+    """What the console says of our scripts, which the browser knows as blobs, without a kernel.
 
-    The host then logs as an error that it could not send, with a stack that leads through them.
+    JupyterLab and ipywidgets complain then that nobody listens any more; the latter also with a
+    stack that leads through our scripts.
     """
     theirs = "Could not send widget sync message"
     return [error for error in student.errors if "blob:" in error and theirs not in error]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from lessons import assert_clean, place_of, until
+from lessons import assert_clean, own_errors, place_of, until
 from lessons import pictures as pictures_in
 
 pytestmark = pytest.mark.browser
@@ -227,6 +227,4 @@ def test_the_slider_works_after_the_kernel_is_gone(lesson, right):
         counts, now, _ = shown(student)
         assert now == step
         assert counts == {title: right["margin"][title][step] for title in ("SCE", "MMC")}
-    # JupyterLab and ipywidgets complain that nobody listens any more. What comes from our own
-    # module, which the browser knows as a blob, would be ours to mend.
-    assert not any("blob:" in error for error in student.errors)
+    assert own_errors(student) == []
