@@ -10,6 +10,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import jaxtyping
 import nbformat
 import pytest
 import torch
@@ -43,6 +44,20 @@ def pytest_xdist_make_scheduler(config, log):
             return page[1] if page else nodeid.partition("::")[0]
 
     return Together(config, log)
+
+
+def _unchecked():
+    """Leave types and shapes unchecked: in an ensemble that takes as long as its attacks do.
+
+    Whoever uses this calls nothing that other tests do not call with all checks.
+    """
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+unchecked = pytest.fixture(_unchecked)
+unchecked_module = pytest.fixture(_unchecked, scope="module")
 
 
 class Linear(nn.Module):

@@ -169,6 +169,7 @@ def test_targets_are_reached_at_the_distance_that_two_half_spaces_allow(linear, 
     assert ratio.median() < 1.01 and ratio.max() < 1.03 and ratio.min() > 1 - 1e-3
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_ead_reaches_targets_and_finds_a_shorter_elastic_net_than_cw(linear):
     model, images, labels = (value[:15] if torch.is_tensor(value) else value for value in linear)
     beta = 0.1
@@ -188,6 +189,7 @@ def test_ead_reaches_targets_and_finds_a_shorter_elastic_net_than_cw(linear):
     assert torch.equal(reached, targets)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_ead_solves_the_elastic_net_of_a_linear_model():
     r"""With two classes the optimum is a soft threshold, $\max(\lambda |w| - \beta, 0) / 2$."""
     model, images, labels, row = two_classes()
@@ -212,6 +214,7 @@ def test_ead_solves_the_elastic_net_of_a_linear_model():
         assert ratio.max() < 1.02 and ratio.min() > 1 - 1e-3
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_with_more_beta_ead_changes_fewer_pixels_and_its_rules_keep_what_they_say(linear):
     model, images, labels = (value[:15] if torch.is_tensor(value) else value for value in linear)
 
@@ -235,6 +238,7 @@ def test_confidence_is_the_margin_that_comes_back(linear, attack):
     assert (lead >= 0.5).all() and (lead < 0.52).all()
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_cw_runs_with_the_authors_settings_and_finds_the_same(linear):
     model, images, labels = (value[:6] if torch.is_tensor(value) else value for value in linear)
     nearest = model.distance(images, labels, "l2").detach()
@@ -308,6 +312,7 @@ def clothes_and_a_model_trained_against_linf():
     return load_model("fashion-sce-at"), data.inputs(), data.labels
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_fab_comes_from_outside_to_where_small_changes_do_nothing():
     """Pixels darker than the budget of its training mean nothing to this model, so inside a ball of
     l2 there is little slope to follow; an attack without a gradient shows what is to be found."""
@@ -323,6 +328,7 @@ def test_fab_comes_from_outside_to_where_small_changes_do_nothing():
     assert (outside > eps).sum() <= (~fooled(model, blind, labels)).sum()
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_further_starts_of_fab_help_and_depend_on_the_place_alone(digits):
     model, images, labels = load_model("digits-sce"), digits.inputs()[:20], digits.labels[:20]
     attack = partial(fab, steps=10, norm="l2")

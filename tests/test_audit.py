@@ -16,6 +16,7 @@ from mmc_viz.evaluation import WorstCase, accuracy, worst_case
 from mmc_viz.networks import outputs
 
 EPS = 0.06
+pytestmark = pytest.mark.usefixtures("unchecked_module")
 
 
 @pytest.fixture(scope="module")

@@ -296,6 +296,7 @@ def test_the_worst_case_of_a_linear_model_is_exact(linear, norm):
     assert 0 <= result.low <= result.accuracy <= result.high <= 1
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_larger_budget_never_leaves_more():
     model, data = load_model("digits-sce"), load_dataset("digits", limit=20)
     images, labels = data.inputs(), data.labels
@@ -325,6 +326,7 @@ def test_the_worst_case_is_no_larger_than_any_attack_of_its_own():
         assert worst.accuracy <= accuracy(model, found, labels)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_rows_of_a_worst_case_add_up():
     model, data = load_model("digits-mmc"), load_dataset("digits", limit=30)
     result = worst_case(model, data.inputs(), data.labels, eps=0.08, budget="quick")
@@ -338,6 +340,7 @@ def test_the_rows_of_a_worst_case_add_up():
     assert again.broken_by == result.broken_by
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_worst_cases_of_a_linear_model_are_exact_at_every_budget(linear, norm):
     model, images, labels = linear
