@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mmc_viz.files import write_whole
+
 
 def to_csv(rows: list[dict[str, Any]], path: str | Path | None = None) -> str:
     """Give rows with the same keys as CSV, the keys on top; write it too if `path` is given."""
@@ -23,5 +25,5 @@ def to_json(values: Any, path: str | Path | None = None) -> str:
 
 def _written(text: str, path: str | Path | None) -> str:
     if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+        write_whole(path, text)
     return text

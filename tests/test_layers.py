@@ -16,18 +16,19 @@ PACKAGE = Path(mmc_viz.__file__).parent
 
 #: Each part of the library to the other parts that it may import. A folder counts as one part.
 COMPUTE = {
-    "tables": set(),
+    "files": set(),
+    "tables": {"files"},
     # how models are made
     "locations": set(),
     "devices": set(),
-    "centers": {"locations", "tables"},
+    "centers": {"files", "locations", "tables"},
     "heads": {"centers"},
     "networks": {"heads"},
-    "datasets": {"locations"},
+    "datasets": {"files", "locations"},
     "noise": set(),
     "objectives": set(),
     "training": {"datasets", "devices", "heads", "networks", "noise", "objectives"},
-    "checkpoints": {"devices", "heads", "locations", "networks"},
+    "checkpoints": {"devices", "files", "heads", "locations", "networks"},
     # how they are attacked and judged
     "attacks": {"networks", "noise", "objectives"},
     "paths": {"attacks", "devices", "networks", "objectives", "tables"},
@@ -61,7 +62,10 @@ MAY_IMPORT = COMPUTE | {
     },
     "widgets": {*COMPUTE, "figures"},
     "exercises": {*COMPUTE},
-    "export": {"locations"},  # talks to the kernel in text, and so needs nothing else of ours
+    "export": {
+        "files",
+        "locations",
+    },  # talks to the kernel in text, and so needs nothing else of ours
     "browser": set(),  # a page seen from outside
     "bench": {*COMPUTE, "widgets", "browser"},
     "gallery": {*COMPUTE, "figures"},
@@ -85,7 +89,7 @@ PLACES = {tool: {"mmc_viz.widgets"} for tool in WIDGET_TOOLS} | {
 }
 
 #: Parts whose files may import nothing heavy at their head: `mmc-viz --help` reads these.
-LIGHT = ("__init__", "__main__", "commands")
+LIGHT = ("__init__", "__main__", "commands", "files")
 #: Optional packages, which no head of a file may import: our modules load without them.
 OPTIONAL = ("playwright", "torchvision", "umap", "foolbox", "pyautoattack", "torchattacks")
 
@@ -164,10 +168,14 @@ def violations(module: str, source: str, *, is_package: bool = False) -> list[st
         if waits:
             continue
         ours = package == "mmc_viz"
-        heavy = target(name) in COMPUTE if ours else package not in sys.stdlib_module_names
+        heavy = _heavy(name) if ours else package not in sys.stdlib_module_names
         if package in OPTIONAL or (part in LIGHT and heavy):
             found.append(f"{module} imports {name} at its head")
     return found
+
+
+def _heavy(name: str) -> bool:
+    return target(name) in COMPUTE and target(name) not in LIGHT
 
 
 def _is_in(module: str, place: str) -> bool:

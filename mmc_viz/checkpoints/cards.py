@@ -1,7 +1,6 @@
 """The card of a model: what it is, how it came about, what was measured."""
 
 import json
-import os
 import platform
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mmc_viz.files import locked, read_json, write_whole
 from mmc_viz.locations import MODELS_DIR
 
 CARD = "card.json"
@@ -116,8 +116,8 @@ def load_card(name: str | Path) -> Card:
     """
     folder = find_model(name)
     try:
-        values = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = read_json(folder / CARD)
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"The card {folder / CARD} cannot be read ({first_line(error)}); "
             "the model has to be trained or copied again."
@@ -160,16 +160,11 @@ def record_measurement(name: str | Path, result: dict[str, Any]) -> None:
         return {key: value for key, value in entry.items() if key not in outcome}
 
     path = find_model(name) / CARD
-    card = load_card(name)
-    kept = [entry for entry in card.measured if settings(entry) != settings(result)]
     added = {key: value for key, value in result.items() if key != "model"}
-    text = card_text(replace(card, measured=[*kept, added]))
-    draft = path.with_name(path.name + ".part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with locked(path, wait=True):  # several processes may measure at once
+        card = load_card(name)
+        kept = [entry for entry in card.measured if settings(entry) != settings(result)]
+        write_whole(path, card_text(replace(card, measured=[*kept, added])))
 
 
 def card_text(card: Card) -> str:

@@ -4,8 +4,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +21,12 @@ from mmc_viz.checkpoints.cards import (
     load_card,
 )
 from mmc_viz.devices import choose_device
+from mmc_viz.files import read_described, write_pair, write_through
 from mmc_viz.heads import HEADS
 from mmc_viz.networks import Classifier, make_classifier
 
 WEIGHTS = "model.safetensors"
+LARGEST_FILE = 4 << 30  # bytes of weights; the networks here have less than 30 MB
 
 
 def save_model(folder: str | Path, model: Classifier, card: Card) -> Card:
@@ -59,9 +59,10 @@ def save_model(folder: str | Path, model: Classifier, card: Card) -> Card:
     weights = save(tensors)
     card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
     text = card_text(card)
-    with _replacing(folder) as draft:
-        (draft / WEIGHTS).write_bytes(weights)
-        (draft / CARD).write_text(text, encoding="utf-8")
+    if folder.exists():
+        write_pair(folder / WEIGHTS, weights, folder / CARD, text)
+    else:
+        _make(folder, weights, text)
     return card
 
 
@@ -118,13 +119,13 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
     card = load_card(folder)
     path = folder / WEIGHTS
     try:
-        weights = path.read_bytes()
+        weights = read_described(path, card.weights_sha256, LARGEST_FILE)
     except OSError as error:
         raise ValueError(
             f"The weights {path} cannot be read ({error.strerror}); the model has to be trained or "
             "copied again."
         ) from None
-    if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
+    if weights is None:
         raise ValueError(
             f"The weights {path} do not have the checksum in {CARD}: the file was changed or cut "
             "off. Train or copy the model again."
@@ -191,20 +192,15 @@ def _check_tensors(
             )
 
 
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Give a draft folder that takes the place of `folder` if all goes well, else vanishes."""
+def _make(folder: Path, weights: bytes, text: str) -> None:
+    """Let a new folder appear, complete or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        yield draft
+        write_through(draft / WEIGHTS, weights)
+        write_through(draft / CARD, text)
         draft.chmod(0o755)
-        if not folder.exists():
-            os.rename(draft, folder)
-        else:
-            # Weights beside an older card fail its checksum, so nothing between is mistaken.
-            for name in (WEIGHTS, CARD):
-                os.replace(draft / name, folder / name)
+        os.rename(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

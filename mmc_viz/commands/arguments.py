@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from mmc_viz.files import write_whole
+
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add `--device`."""
@@ -83,13 +85,7 @@ def check_output(path: Path | None) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, complete or not at all."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    draft = path.with_name(path.name + ".part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:

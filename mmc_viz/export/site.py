@@ -14,6 +14,7 @@ from pathlib import Path
 from mmc_viz.export.executing import SECONDS_A_CELL, Executed, execute
 from mmc_viz.export.lessons import NOTEBOOKS, Lesson, course
 from mmc_viz.export.page import INDEX, STAMP, render_index, render_lesson
+from mmc_viz.files import write_whole
 
 _INTRODUCTION = (
     "<p>Does shaping the feature space make a network robust, or does it only make attacks fail? "
@@ -72,7 +73,8 @@ def write_site(
         }
     paths = []
     if index:
-        paths.append(_write(folder / INDEX, render_index(site, _INTRODUCTION)))
+        write_whole(folder / INDEX, render_index(site, _INTRODUCTION))
+        paths.append(folder / INDEX)
     home = (folder / INDEX).is_file()
     for lesson in lessons:
         target = folder / lesson.page
@@ -86,8 +88,8 @@ def write_site(
             shipped_only=lesson.path.resolve().parent == NOTEBOOKS,
             report=lambda done, total, lesson=lesson: report(lesson, done, total),
         )
-        page = render_lesson(executed, lesson, site, home=home, stamp=stamp)
-        paths.append(_write(target, page))
+        write_whole(target, render_lesson(executed, lesson, site, home=home, stamp=stamp))
+        paths.append(target)
     return paths
 
 
@@ -103,14 +105,3 @@ def _source(lesson: Lesson) -> str:
     """Name what a page is made from."""
     digest = hashlib.sha256(lesson.path.read_bytes()).hexdigest()[:16]
     return f"{version('mmc-viz')} {digest}"
-
-
-def _write(path: Path, page: str) -> Path:
-    """Write a file, complete or not at all."""
-    draft = path.with_name(path.name + ".part")
-    try:
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
