@@ -15,6 +15,7 @@ from mmc_viz import __version__
 
 COMMANDS = {
     "train": "train a classifier and save it as a model folder",
+    "shards": "write a data set so that it can be larger than the memory",
     "evaluate": "measure clean and robust accuracy of models",
     "audit": "ask whether the robustness claimed of a model is real",
     "density": "measure how densely features lie, and whether that goes with robustness",

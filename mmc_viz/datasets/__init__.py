@@ -1,7 +1,8 @@
-"""Named data sets and folders of pictures, as tensors.
+"""Named data sets, folders of pictures and shards, as tensors.
 
 A data set here is a tensor of uint8 images, a tensor of labels and the names of the classes; small
-enough to live in memory and on the accelerator as a whole. `load_dataset` finds it by name:
+enough to live in memory and on the accelerator as a whole, or mapped from shards on the disk.
+`load_dataset` finds it by name:
 
 ============== ============================================ ====================================
 name           what it is                                   works without a network
@@ -12,9 +13,10 @@ mnist          70,000 handwritten digits, 28x28 gray        once downloaded
 cifar10        60,000 photographs of 10 things, 32x32       once downloaded
 cifar100       60,000 photographs of 100 things, 32x32      once downloaded
 folder:PATH    your pictures, PATH/train and PATH/test      yes
+shards:PATH    any of these, written by `mmc-viz shards`    yes
 ============== ============================================ ====================================
 
-The modules behind it: `dataset` (the result), `digits`, `fashion_sample`, `folders` and
+The modules behind it: `dataset` (the result), `digits`, `fashion_sample`, `folders`, `shards` and
 `torchvision_readers`, which alone imports torchvision, and only when it is needed. `superclasses`
 says which classes of CIFAR-100 belong together.
 """
@@ -28,6 +30,7 @@ __all__ = ["DATASETS", "Dataset", "load_dataset"]
 
 DATASETS = ("digits", "fashion_mnist", "mnist", "cifar10", "cifar100")
 FOLDER_PREFIX = "folder:"
+SHARDS_PREFIX = "shards:"
 
 
 def load_dataset(
@@ -50,7 +53,8 @@ def load_dataset(
     ----------
     name : str
         One of `DATASETS`, or `folder:PATH`: `PATH/train` and `PATH/test` hold the same class
-        folders, and each class folder holds pictures.
+        folders, and each class folder holds pictures; or `shards:PATH`: what `mmc-viz shards` has
+        written there, read from the disk as it is used.
     split : {"test", "train"}
         Which part.
     limit : int, optional
@@ -59,7 +63,7 @@ def load_dataset(
         such a prefix has about as many images of every class.
     root : path, optional
         Folder with the standard data sets in torchvision's layout. Default: see
-        `mmc_viz.locations.data_root`. Not used by `digits` and `folder:PATH`.
+        `mmc_viz.locations.data_root`. Not used by `digits` and the two with a PATH.
     size : int
         Height and width in pixels of the images of `folder:PATH`: the short side is resized to it
         and the centre is cut out. The other data sets keep their own size.
@@ -81,9 +85,11 @@ def load_dataset(
     >>> tuple(data.images.shape), data.class_names[:3]
     ((100, 1, 8, 8), ['0', '1', '2'])
     """
-    if name not in DATASETS and not name.startswith(FOLDER_PREFIX):
+    if name not in DATASETS and not name.startswith((FOLDER_PREFIX, SHARDS_PREFIX)):
         legal = ", ".join(DATASETS)
-        raise ValueError(f"`name` must be one of {legal} or folder:PATH; got {name!r}.")
+        raise ValueError(
+            f"`name` must be one of {legal}, folder:PATH or shards:PATH; got {name!r}."
+        )
     if split not in ("train", "test"):
         raise ValueError(f"`split` must be 'train' or 'test'; got {split!r}.")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
@@ -100,6 +106,10 @@ def load_dataset(
         from mmc_viz.datasets.folders import load_folder
 
         data = load_folder(name, name.removeprefix(FOLDER_PREFIX), split, size=size, limit=limit)
+    elif name.startswith(SHARDS_PREFIX):
+        from mmc_viz.datasets.shards import load_shards
+
+        data = load_shards(name, name.removeprefix(SHARDS_PREFIX), split)
     else:
         data = _load_standard(name, split, data_root(root))
 

@@ -1,4 +1,4 @@
-"""What every source of images returns: `Dataset`, one split held in memory.
+"""What every source of images returns: `Dataset`, one split as tensors.
 
 Images are stored as uint8, as they lie on disk and as a picture is drawn, and become float32 in
 [0, 1] when a network reads them: $x = v / 255$. Nothing is normalised here; that is the model's
@@ -6,9 +6,11 @@ own first step, so that a budget `eps` means the same for every model.
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
@@ -104,7 +106,16 @@ class Dataset:
         Names and source do not enter, so the same pictures have the same fingerprint wherever they
         were read from.
         """
-        digest = hashlib.sha256(str(list(self.images.shape)).encode())
-        digest.update(self.images.cpu().contiguous().numpy())
-        digest.update(self.labels.cpu().numpy().astype("<i8"))
-        return digest.hexdigest()
+        images = self.images.cpu().contiguous().numpy()
+        return fingerprint(self.images.shape, [images], self.labels.cpu())
+
+
+def fingerprint(
+    shape: Sequence[int], images: Iterable[bytes | np.ndarray], labels: Int64[Tensor, " batch"]
+) -> str:
+    """SHA-256 over the shape of all images, their bytes piece by piece, and their labels."""
+    digest = hashlib.sha256(str(list(shape)).encode())
+    for piece in images:
+        digest.update(piece)
+    digest.update(labels.numpy().astype("<i8"))
+    return digest.hexdigest()
