@@ -7,8 +7,11 @@ exit status 2.
 
 import argparse
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from typing import Any, NoReturn
 
 from mmc_viz import __version__
@@ -27,6 +30,9 @@ COMMANDS = {
     "export": "write lessons as HTML files that need no network",
     "bench": "measure speed against the floor that the hardware sets",
 }
+
+#: Commands that several processes can share.
+SHARED = ("train", "evaluate")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,13 +62,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         subparser.set_defaults(run=command.run)
     arguments = parser.parse_args(argv)
     arguments.argv = list(sys.argv[1:] if argv is None else argv)
+    # torchrun starts several processes and numbers them; the first speaks for all.
+    rank = int(os.environ.get("RANK", "0"))
+    speaker = f"mmc-viz {arguments.command}" + (f" (rank {rank})" if rank else "")
     try:
-        return arguments.run(arguments) or 0
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and arguments.command not in SHARED:
+            raise ValueError(
+                f"`torchrun` can share {' and '.join(SHARED)} among processes; start "
+                f"{arguments.command} with mmc-viz."
+            )
+        with redirect_stdout(io.StringIO()) if rank else nullcontext():
+            return arguments.run(arguments) or 0
     except (ValueError, OSError, FloatingPointError) as error:
-        print(f"mmc-viz {arguments.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{speaker}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"mmc-viz {arguments.command}: interrupted", file=sys.stderr)
+        print(f"{speaker}: interrupted", file=sys.stderr)
         return 130
 
 

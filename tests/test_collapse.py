@@ -29,7 +29,7 @@ from mmc_viz.collapse.simplex import procrustes_distance
 from mmc_viz.datasets import load_dataset
 from mmc_viz.heads import HEADS, GeneralizedSCE, Head, make_head
 from mmc_viz.training import Snapshot, Snapshots, TrainConfig, train
-from mmc_viz.training.loop import intra_class_distance
+from mmc_viz.training.testing import intra_class_distance
 
 
 def normal(*shape, seed=0):

@@ -13,7 +13,7 @@ from mmc_viz.duels import Duel, make_duel, pack
 from mmc_viz.duels.packing import NUMBERS
 from mmc_viz.networks import outputs
 from mmc_viz.training import TrainConfig, train
-from mmc_viz.training.loop import Course
+from mmc_viz.training.course import Course
 from mmc_viz.training.threads import one_thread
 
 HEADS = ("sce", "mmc")
@@ -95,7 +95,7 @@ def test_all_sides_start_from_the_same_backbone_and_see_the_same_batches(few, di
         seen.append(indices.tolist())
         return images
 
-    monkeypatch.setattr("mmc_viz.training.loop.augment", watch)
+    monkeypatch.setattr("mmc_viz.training.course.augment", watch)
     duel.step()
     assert len(seen) == 3 and seen[0] == seen[1] == seen[2]
 

@@ -18,17 +18,19 @@ PACKAGE = Path(mmc_viz.__file__).parent
 COMPUTE = {
     "files": set(),
     "tables": {"files"},
+    "texts": set(),
     # how models are made
     "locations": set(),
     "devices": set(),
     "centers": {"files", "locations", "tables"},
     "heads": {"centers"},
     "networks": {"heads"},
-    "datasets": {"files", "locations"},
+    "datasets": {"files", "locations", "texts"},
     "noise": set(),
     "objectives": set(),
-    "training": {"datasets", "devices", "heads", "networks", "noise", "objectives"},
-    "checkpoints": {"devices", "files", "heads", "locations", "networks"},
+    "distributed": set(),
+    "training": {"datasets", "devices", "distributed", "heads", "networks", "noise", "objectives"},
+    "checkpoints": {"devices", "files", "heads", "locations", "networks", "texts"},
     # how they are attacked and judged
     "attacks": {"networks", "noise", "objectives"},
     "paths": {"attacks", "devices", "networks", "objectives", "tables"},

@@ -370,7 +370,7 @@ def test_an_interrupt_ends_in_one_line_and_leaves_nothing(elsewhere, run, monkey
     def interrupt(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmc_viz.training.loop.train_step", interrupt)
+    monkeypatch.setattr("mmc_viz.training.course.train_step", interrupt)
     assert run("train", *TINY) == (130, "", "mmc-viz train: interrupted\n")
     assert list(elsewhere.iterdir()) == []
 

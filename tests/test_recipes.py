@@ -23,7 +23,7 @@ from mmc_viz.networks import NETWORKS, make_classifier
 from mmc_viz.training import TrainConfig, recipe, recipes, train
 from mmc_viz.training import adversary as adversaries
 from mmc_viz.training.adversary import worst_in_ball
-from mmc_viz.training.loop import decay_groups
+from mmc_viz.training.course import decay_groups
 from mmc_viz.training.precision import forward
 
 MODELS = Path(mmc_viz.__file__).parent.parent / "data" / "models"

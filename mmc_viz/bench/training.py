@@ -10,7 +10,7 @@ from mmc_viz.bench.timing import Measurement, one_thread, take_turns
 from mmc_viz.devices import choose_device
 from mmc_viz.networks import make_classifier
 from mmc_viz.training import TrainConfig
-from mmc_viz.training.loop import decay_groups, train_step
+from mmc_viz.training.course import decay_groups, train_step
 from mmc_viz.training.precision import forward
 
 NETWORK = "resnet32"

@@ -16,3 +16,7 @@ from mmc_viz.checkpoints.folders import WEIGHTS as WEIGHTS
 from mmc_viz.checkpoints.folders import check_writable as check_writable
 from mmc_viz.checkpoints.folders import load_model as load_model
 from mmc_viz.checkpoints.folders import save_model as save_model
+from mmc_viz.checkpoints.progress import has_progress as has_progress
+from mmc_viz.checkpoints.progress import load_progress as load_progress
+from mmc_viz.checkpoints.progress import remove_progress as remove_progress
+from mmc_viz.checkpoints.progress import save_progress as save_progress

@@ -20,13 +20,15 @@ from mmc_viz.checkpoints.cards import (
     first_line,
     load_card,
 )
+from mmc_viz.checkpoints.progress import PROGRESS, PROGRESS_TENSORS, has_progress
 from mmc_viz.devices import choose_device
 from mmc_viz.files import read_described, write_pair, write_through
 from mmc_viz.heads import HEADS
 from mmc_viz.networks import Classifier, make_classifier
+from mmc_viz.texts import is_plain, shorten
 
 WEIGHTS = "model.safetensors"
-LARGEST_FILE = 4 << 30  # bytes of weights; the networks here have less than 30 MB
+LARGEST_FILE = 1 << 30  # bytes of weights; the networks here have less than 30 MB
 
 
 def save_model(folder: str | Path, model: Classifier, card: Card) -> Card:
@@ -75,8 +77,10 @@ def check_writable(folder: str | Path) -> None:
         If it cannot; nothing is left behind.
     """
     folder = Path(folder)
+    if not is_plain(str(folder)):  # the card's `command` will hold it
+        raise ValueError(f"The output folder must have a name of one line; got {str(folder)!r}.")
     exists = folder.exists() or folder.is_symlink()  # a link to nothing is in the way too
-    if exists and not ((folder / CARD).is_file() or _is_empty_folder(folder)):
+    if exists and not (has_progress(folder) or (folder / CARD).is_file() or _is_vacant(folder)):
         raise ValueError(
             f"The output folder {folder} exists and holds no model; choose a new or empty one."
         )
@@ -133,7 +137,9 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
     try:
         tensors = load(weights)
     except (SafetensorError, KeyError) as error:  # KeyError: a number type that torch has not
-        raise ValueError(f"{path} is no safetensors file of ours ({first_line(error)}).") from None
+        raise ValueError(
+            f"{path} is no safetensors file of ours ({shorten(first_line(error))})."
+        ) from None
     # No tensor of ours is larger than the file. Asked before anything of a card's size is built.
     if 4 * max(card.in_channels, card.dim * card.num_classes) > len(weights):
         raise ValueError(
@@ -152,7 +158,9 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
             preset=_preset(card, tensors, path),
         )
     except ValueError as error:
-        raise ValueError(f"The card {folder / CARD} is not one of ours: {error}") from None
+        raise ValueError(
+            f"The card {folder / CARD} is not one of ours: {shorten(first_line(error))}"
+        ) from None
     _check_tensors(tensors, model.state_dict(), path)
     model.load_state_dict(tensors)
     return model.to(device).eval()
@@ -182,7 +190,7 @@ def _check_tensors(
     found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: Path
 ) -> None:
     if found.keys() != expected.keys():
-        odd = ", ".join(sorted(found.keys() ^ expected.keys())[:3])
+        odd = shorten(", ".join(map(repr, sorted(found.keys() ^ expected.keys())[:3])))
         raise ValueError(f"{path} does not fit its card: missing or unknown tensors ({odd}, ...).")
     for name, value in found.items():
         if value.shape != expected[name].shape or value.dtype != expected[name].dtype:
@@ -205,5 +213,9 @@ def _make(folder: Path, weights: bytes, text: str) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _is_empty_folder(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
+def _is_vacant(folder: Path) -> bool:
+    """Whether a folder holds nothing, or only what an interrupted run of ours left."""
+    return folder.is_dir() and all(
+        entry.name.startswith((PROGRESS, PROGRESS_TENSORS)) and entry.is_file()
+        for entry in folder.iterdir()
+    )

@@ -26,7 +26,7 @@ from torch import Tensor
 from mmc_viz import tables
 from mmc_viz.collapse.classes import check_features, class_means
 from mmc_viz.collapse.measures import gap_or
-from mmc_viz.training.loop import distances_to_class_means
+from mmc_viz.training.testing import distances_to_class_means
 
 _CHUNK = 512  # points whose distances to all others are held at once
 

@@ -5,13 +5,20 @@ cifar10-resnet32-mmc (as the paper's authors did) or mnist-small_cnn-sce-at-fast
 `mmc_viz.training.recipes` explains them. What is given beside it replaces its part of the recipe.
 Without a recipe every setting has the default of `mmc_viz.training.TrainConfig`, where it is
 described.
+
+While it trains, the run is kept in its folder (--keep-every). Ctrl-C keeps it and leaves; --resume
+goes on, also after the process was killed, to the same weights. Under `torchrun
+--nproc_per_node=N -m mmc_viz train ...` N processes share each batch.
 """
 
 import argparse
 import importlib.util
+import os
 import pkgutil
 import shlex
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +30,7 @@ from mmc_viz.commands.arguments import (
     parse_eps,
     write_json,
 )
+from mmc_viz.commands.resuming import Kept, claimed, finished_card, stop_asked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +82,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="run convolutions in bfloat16, for processors that know it; default: on CUDA",
     )
+    settings.add_argument(
+        "--float64",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="compute in double precision, several times slower",
+    )
+    settings.add_argument(
+        "--deterministic",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="the same weights every time on CUDA too, for some speed; on the CPU they always are",
+    )
+    parser.add_argument(
+        "--keep-every",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how often the run is kept in its folder, so that it can be resumed (30; 0: after "
+        "every step)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the interrupted run that the folder keeps; the weights will be those of "
+        "an uninterrupted one",
+    )
     parser.add_argument("--out", type=Path, help="model folder (runs/DATASET-HEAD)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the card there too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -81,11 +115,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_root(parser)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Load the data, train, save, and print what came out."""
-    from mmc_viz.checkpoints import check_writable
-    from mmc_viz.datasets import load_dataset
+    from mmc_viz.checkpoints import check_writable, has_progress
     from mmc_viz.devices import choose_device
+    from mmc_viz.distributed import joined
+    from mmc_viz.training import Diverged, Stopped
+
+    config, out = _configuration(arguments)
+    if config.deterministic:  # read by cuBLAS at its first use
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    device = choose_device(arguments.device)
+    if arguments.keep_every < 0:
+        raise ValueError(f"`--keep-every` must be at least 0; got {arguments.keep_every}.")
+    check_writable(out)
+    check_output(arguments.json)
+    with joined(device) as ranks, claimed(out) if ranks.first else nullcontext():
+        try:
+            return _train(config, out, device, ranks, arguments)
+        except Stopped as stopped:
+            if ranks.first:
+                print(
+                    f"mmc-viz train: {stopped}; it is kept in {out}, and the same command with "
+                    "`--resume` goes on",
+                    file=sys.stderr,
+                )
+            return 130
+        except Diverged as error:
+            kept = "Nothing was kept before."
+            if has_progress(out):
+                kept = f"The last good step is kept in {out}: `--resume --lr SMALLER` goes on."
+            raise Diverged(f"{error} {kept}", error.epoch, error.step) from None
+
+
+def _configuration(arguments: argparse.Namespace) -> tuple[Any, Path]:
+    """Read what is to be trained, and where to."""
     from mmc_viz.training import TrainConfig, recipe
 
     given = vars(arguments)
@@ -94,24 +158,51 @@ def run(arguments: argparse.Namespace) -> None:
     settings["head_options"] = _together(given.get("head_option", []))
     start = TrainConfig() if arguments.recipe is None else recipe(arguments.recipe)
     config = replace(start, **settings).resolved()
-    source = Path(config.dataset.removeprefix("folder:")).absolute().name
-    out = arguments.out or Path("runs") / f"{source}-{config.head}"
-    device = choose_device(arguments.device)
-    check_writable(out)
-    check_output(arguments.json)
-    train_set, test_set = (
-        load_dataset(config.dataset, split, root=arguments.data_root, size=config.image_size)
-        for split in ("train", "test")
-    )
-    card = train_and_save(
-        config,
-        train_set,
-        test_set,
-        out,
-        device,
-        command=_command(arguments.argv),
-        progress=not arguments.quiet,
-    )
+    source = Path(config.dataset.partition(":")[2] or config.dataset).absolute().name
+    return config, arguments.out or Path("runs") / f"{source}-{config.head}"
+
+
+def _train(config: Any, out: Path, device: Any, ranks: Any, arguments: argparse.Namespace) -> int:
+    from mmc_viz.checkpoints import remove_progress, software_versions
+    from mmc_viz.datasets import load_dataset
+    from mmc_viz.training import Keeping
+
+    def load() -> list[Any]:
+        return [
+            load_dataset(config.dataset, split, root=arguments.data_root, size=config.image_size)
+            for split in ("train", "test")
+        ]
+
+    train_set, test_set = ranks.after_first(load)
+    run = config.resolved(train_set.class_names).to_json() | {
+        "training images": train_set.sha256,
+        "test images": test_set.sha256,
+    }
+    kept = Kept(out, run, software_versions(device) | {"processes": ranks.size})
+    state = ranks.from_first(lambda: kept.load(resume=arguments.resume))
+    card = None
+    if arguments.resume and state is None:
+        card = ranks.from_first(lambda: finished_card(out, run))
+        if ranks.first:
+            what = "the model is there already" if card else "nothing to resume, so it starts anew"
+            print(f"mmc-viz train: {what}", file=sys.stderr)
+    if card is None:
+        with stop_asked() as stop:
+            card = train_and_save(
+                config,
+                train_set,
+                test_set,
+                out,
+                device,
+                command=_command(arguments.argv, ranks),
+                progress=not arguments.quiet,
+                keeping=Keeping(kept.write, arguments.keep_every, state, stop),
+                kept=kept,
+                ranks=ranks,
+            )
+    if not ranks.first:
+        return 0
+    remove_progress(out)
     if arguments.json is not None:
         write_json(arguments.json, card.to_json())
     last = card.history[-1]
@@ -123,6 +214,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"intra-class dist.  {last['intra_class_distance']:.4g}")
     print(f"training time      {seconds:.1f} s on {device} ({config.epochs} epochs)")
     print(f"weights sha256     {card.weights_sha256}")
+    return 0
 
 
 def train_and_save(
@@ -134,13 +226,37 @@ def train_and_save(
     *,
     command: str,
     progress: bool,
+    keeping: Any = None,
+    kept: Kept | None = None,
+    ranks: Any = None,
 ) -> Any:
-    """Train, save the model with its card, and give the card."""
+    """Train, save the model with its card, and give the card; only the first rank saves."""
     from mmc_viz.checkpoints import Card, save_model, software_versions
+    from mmc_viz.distributed import ALONE
     from mmc_viz.training import train
+    from mmc_viz.training.testing import examine
 
-    result = train(config, train_set, test_set, device=device, progress=progress)
+    ranks = ranks or ALONE
+    result = train(
+        config,
+        train_set,
+        test_set,
+        device=device,
+        progress=progress and ranks.first,
+        keeping=keeping,
+        ranks=ranks,
+    )
+    if not ranks.first:
+        return None
     accuracy = result.history[-1]["accuracy"]
+    if config.float64:  # what is saved are float32 weights, so these are measured
+        accuracy = examine(result.model.float(), test_set)["accuracy"]
+    versions = software_versions(device)
+    if ranks.size > 1:
+        norms = "over all processes" if device.type == "cuda" else "in each process"
+        versions |= {"processes": ranks.size, "batch norm": f"statistics are taken {norms}"}
+    if kept is not None and len(kept.parts) > 1:
+        versions |= {"parts": kept.parts}
     card = Card(
         network=config.network,
         head=config.head,
@@ -165,8 +281,9 @@ def train_and_save(
                 "accuracy": accuracy,
             }
         ],
-        versions=software_versions(device),
-        reproducible=device.type == "cpu",
+        versions=versions,
+        reproducible=(device.type == "cpu" or config.deterministic)
+        and (kept is None or kept.uniform),
         command=command,
     )
     return save_model(out, result.model, card)
@@ -205,13 +322,21 @@ def _together(options: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(options)
 
 
-def _command(argv: list[str]) -> str:
-    """Give the command line as it can be typed elsewhere: without the place of our data."""
+def _command(argv: list[str], ranks: Any) -> str:
+    """Give the command line as it can be typed elsewhere, to the same end.
+
+    Without the place of our data, and without what only says how an interrupted run goes on.
+    """
+    dropped = {"--data-root": True, "--keep-every": True, "--resume": False}  # has a value?
     words = iter(argv)
     kept = []
     for word in words:
-        if word == "--data-root":
-            next(words, None)
-        elif not word.startswith("--data-root="):
+        name, equals, _ = word.partition("=")
+        if name not in dropped:
             kept.append(word)
-    return shlex.join(["mmc-viz", *kept])
+        elif dropped[name] and not equals:
+            next(words, None)
+    start = ["mmc-viz"]
+    if ranks.size > 1:
+        start = ["torchrun", f"--nproc_per_node={ranks.size}", "-m", "mmc_viz"]
+    return shlex.join([*start, *kept])

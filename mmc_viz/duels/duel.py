@@ -7,9 +7,10 @@ from dataclasses import fields
 
 from mmc_viz.datasets import Dataset
 from mmc_viz.duels.looking import Moment, look
+from mmc_viz.duels.unbroken import unbroken
 from mmc_viz.networks import Classifier
 from mmc_viz.training import TrainConfig
-from mmc_viz.training.loop import Course
+from mmc_viz.training.course import Course
 from mmc_viz.training.threads import one_thread
 
 #: What may differ between the sides; all else is the same, or the comparison would not be fair.
@@ -57,18 +58,19 @@ class Duel:
                 )
         self.configs = tuple(configs)
         self._train_set, self.test_set = train_set, test_set
+        self._courses: list[Course]
+        self.history: list[Moment]
         self.rewind()
 
     def rewind(self) -> None:
         """Go back to the first weights; they are drawn again from the same seed."""
         with one_thread():
-            self._courses = [
-                Course(config, self._train_set, device="cpu") for config in self.configs
-            ]
-        first = self._courses[0]
-        self.steps_per_epoch, self.steps = first.steps_per_epoch, first.steps
-        self.history: list[Moment] = []
-        self.history.append(self.look())
+            courses = [Course(config, self._train_set, device="cpu") for config in self.configs]
+            history = [self._look(courses, None)]
+        # At once, for an interrupt may have ended it before, and another thread may look.
+        with unbroken():
+            self._courses, self.history = courses, history
+            self.steps_per_epoch, self.steps = courses[0].steps_per_epoch, courses[0].steps
 
     @property
     def taken(self) -> int:
@@ -83,6 +85,8 @@ class Duel:
     def step(self) -> None:
         """Let each model learn from the next batch; note the moment where an epoch ends.
 
+        An interrupt waits until that is done.
+
         Raises
         ------
         ValueError
@@ -93,12 +97,13 @@ class Duel:
         if self.over:
             raise ValueError("the run is over: all epochs have been trained; rewind it.")
         goal = self.taken + 1
-        with one_thread():
-            for course in self._courses:
-                if course.taken < goal:  # after an interruption one may be ahead
-                    course.advance()
-        if self.taken % self.steps_per_epoch == 0:
-            self.history.append(self.look())
+        with unbroken():
+            with one_thread():
+                for course in self._courses:
+                    if course.taken < goal:  # after an error one may be ahead
+                        course.advance()
+            if self.taken % self.steps_per_epoch == 0:
+                self.history.append(self.look())
 
     def look(self) -> Moment:
         """Measure and map all models as they are now.
@@ -108,22 +113,23 @@ class Duel:
         FloatingPointError
             If a feature is no finite number.
         """
-        last = self.history[-1] if self.history else None
-        if last is not None and last.taken == self.taken:
-            return last
+        last = self.history[-1]
+        return last if last.taken == self.taken else self._look(self._courses, last)
+
+    def _look(self, courses: list[Course], last: Moment | None) -> Moment:
         sides = []
         with one_thread():
-            for number, course in enumerate(self._courses):
+            for number, course in enumerate(courses):
                 before = None if last is None else last.sides[number]
                 try:
                     side = look(course.model, self.test_set, train_loss=course.loss, before=before)
                 except FloatingPointError as error:
                     raise FloatingPointError(
-                        f"{course.config.head}: {error} after {self.taken} batches; "
+                        f"{course.config.head}: {error} after {course.taken} batches; "
                         "a smaller learning rate usually helps."
                     ) from None
                 sides.append(side)
-        return Moment(self.taken, tuple(sides))
+        return Moment(min(course.taken for course in courses), tuple(sides))
 
     def fingerprint(self) -> str:
         """Give eight hexadecimal digits that change with any weight of any model."""

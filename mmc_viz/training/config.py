@@ -59,6 +59,8 @@ class TrainConfig:
     attack_targets: str = "none"  # `random`: descend towards a class drawn for each image instead
     compiled: bool = False  # whether torch.compile prepares the network; it needs a C++ compiler
     bfloat16: bool | None = None  # whether convolutions run in bfloat16; None: on CUDA
+    float64: bool = False  # compute in double precision, several times slower: for comparisons
+    deterministic: bool = False  # on CUDA: the same bits every time, for some speed
 
     def __post_init__(self):
         _check_choice("network", self.network, NETWORKS)
@@ -73,6 +75,8 @@ class TrainConfig:
         _check_choice("attack_objective", self.attack_objective, ("loss", *OBJECTIVES))
         if self.augmentation is not None:
             _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
+        if self.float64 and self.bfloat16:
+            raise ValueError("`float64` and `bfloat16` exclude each other; ask for one of them.")
         for name in ("epochs", "batch_size", "image_size", "attack_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {getattr(self, name)}.")

@@ -1,6 +1,10 @@
-"""How the features are computed while a network trains: in which precision, compiled or not."""
+"""How the features are computed while a network trains: in which precision, compiled or not.
 
-from collections.abc import Callable
+float32 is the rule. float64 is for comparisons, bfloat16 for processors that know it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -27,7 +31,7 @@ def forward(model: Classifier, config: TrainConfig) -> Callable[[Tensor], Tensor
     # `model.backbone.compile()` would pass over the `nn.Sequential` and compile its blocks at most.
     features = torch.compile(model.features) if config.compiled else model.features
     device = next(model.parameters()).device.type
-    if not (device == "cuda" if config.bfloat16 is None else config.bfloat16):
+    if config.float64 or not (device == "cuda" if config.bfloat16 is None else config.bfloat16):
         return features
 
     def in_bfloat16(images: Tensor) -> Tensor:
@@ -35,3 +39,25 @@ def forward(model: Classifier, config: TrainConfig) -> Callable[[Tensor], Tensor
             return features(images).float()
 
     return in_bfloat16
+
+
+@contextmanager
+def deterministic(on: bool) -> Iterator[None]:
+    """Let torch use no algorithm in this block whose sums depend on chance, if `on`.
+
+    On the CPU none does. On CUDA some do, and cuBLAS must have been told before its first use by
+    the environment variable CUBLAS_WORKSPACE_CONFIG (`:4096:8`), as `mmc-viz train` does; torch
+    refuses to run without.
+    """
+    if not on:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.benchmark = benchmark
