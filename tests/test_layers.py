@@ -22,6 +22,7 @@ COMPUTE = {
     # how models are made
     "locations": set(),
     "devices": set(),
+    "allocation": set(),
     "centers": {"files", "locations", "tables"},
     "heads": {"centers"},
     "networks": {"heads"},
