@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -40,7 +40,7 @@ class _Source:
     labels: Int64[Tensor, " batch"]
     class_names: list[str]
     words: str
-    images: Iterable[UInt8[np.ndarray, "channels height width"]]
+    images: Iterator[UInt8[np.ndarray, "channels height width"]]
 
 
 def write_shards(
@@ -126,7 +126,9 @@ def _pictures_in_turn(path: Path, split: str) -> tuple[list[tuple[Path, int]], l
     """List the pictures of a folder with their labels, in the order of `load_folder`."""
     folder = path.expanduser()
     class_names = folders._class_names(folder)
-    pictures = [folders._pictures(folder / split / class_name) for class_name in class_names]
+    pictures = [
+        folders._pictures(folder / split / class_name, folder) for class_name in class_names
+    ]
     in_turn = [
         (picture, label)
         for row in zip_longest(*pictures)
@@ -200,7 +202,7 @@ def _write_split(
     write_through(folder / f"{split}.labels.part", labels)
     digests: list = []
     bar = tqdm(source.images, f"writing {split}", count, unit="image", disable=not progress)
-    written = _written(folder / f"{split}.images.part", bar, per_shard, digests)
+    written = _written(folder / f"{split}.images.part", iter(bar), per_shard, digests)
     return Split(
         count=count,
         source=source.words,
@@ -211,16 +213,16 @@ def _write_split(
 
 
 def _written(
-    path: Path, images: Iterable[UInt8[np.ndarray, "..."]], per_shard: int, digests: list
-) -> Iterator[np.ndarray]:
+    path: Path, images: Iterator[UInt8[np.ndarray, "..."]], per_shard: int, digests: list
+) -> Iterator[bytes]:
     """Give each image on when it is written, and is part of the checksum of its shard."""
     with open(path, "wb") as file:
         for number, image in enumerate(images):
             if number % per_shard == 0:
                 digests.append(hashlib.sha256())
-            image = np.ascontiguousarray(image)
-            digests[-1].update(image)
-            file.write(image)
-            yield image
+            content = image.tobytes()
+            digests[-1].update(content)
+            file.write(content)
+            yield content
         file.flush()
         os.fsync(file.fileno())
