@@ -6,13 +6,15 @@ test images, whose indices are kept in `data/samples/digits_split.json`, and 1,4
 That file is the truth; `data/README.md` says how it was made.
 """
 
-import json
-
 import numpy as np
 import torch
 
 from mmc_viz.datasets.dataset import Dataset
+from mmc_viz.files import read_json
 from mmc_viz.locations import SAMPLES_DIR
+
+TEST_COUNT = 360  # of the 1,797 images
+_MOST_BYTES = 100_000  # of the file with the indices
 
 
 def load_digits_split(split: str) -> Dataset:
@@ -60,7 +62,12 @@ def _test_indices(count: int) -> list[int]:
     """Read the indices of the test images, each below `count` and there once."""
     path = SAMPLES_DIR / "digits_split.json"
     try:
-        indices = json.loads(path.read_text(encoding="utf-8"))["test"]
+        indices = read_json(path, _MOST_BYTES)["test"]
+        # bool is an int to isinstance, and would choose other images.
+        if type(indices) is not list or {type(index) for index in indices} != {int}:
+            raise ValueError("`test` must be a list of whole numbers")
+        if len(indices) != TEST_COUNT:
+            raise ValueError(f"it has {len(indices)} indices, not {TEST_COUNT}")
         if sorted(set(indices)) != indices or not 0 <= indices[0] <= indices[-1] < count:
             raise ValueError(f"the indices are not ascending within 0..{count - 1}")
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:

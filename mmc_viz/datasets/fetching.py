@@ -5,7 +5,7 @@ So whatever is unpacked or downloaded is completed in a folder of its own beside
 (`.unfinished-*`, removed in the end, whatever happens) and only then moved into place.
 """
 
-import gzip
+import hashlib
 import http.client
 import os
 import shutil
@@ -19,12 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmc_viz.datasets import torchvision_layout as layout
+from mmc_viz.datasets.idx import unpack_idx
 
 # Longest wait for an answer, in seconds: a network that swallows requests must not hang a lesson.
 NETWORK_TIMEOUT = 10.0
 
 
-def unpack(name: str, path: Path) -> None:
+def unpack(name: str, path: Path, largest: tuple[int, ...]) -> None:
     """Unpack the idx file `path` from `path`.gz beside it.
 
     The archive is not compared with torchvision's MD5, which would refuse the same data packed by
@@ -36,22 +37,23 @@ def unpack(name: str, path: Path) -> None:
         Name of the data set, for the message.
     path : Path
         Where the unpacked file belongs.
+    largest : tuple of int
+        Shape of the official file; no more than that is unpacked.
 
     Raises
     ------
     ValueError
-        If the archive is damaged, or the folder cannot be written to.
+        If the archive is damaged or holds more, or the folder cannot be written to.
     """
     archive = layout.packed(path)
     try:
         with _unfinished(path.parent) as folder:
             unpacked = folder / path.name
-            with gzip.open(archive) as source, open(unpacked, "wb") as target:
-                shutil.copyfileobj(source, target)
+            unpacked.write_bytes(unpack_idx(archive, largest))
             os.replace(unpacked, path)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
+    except ValueError as error:
         raise ValueError(
-            f"`{name}`: {archive} is damaged. Delete it, and it will be downloaded again."
+            f"`{name}`: {archive} is damaged ({error}). Delete it, and it will be downloaded again."
         ) from None
     except OSError as error:
         raise ValueError(
@@ -64,6 +66,8 @@ def download(name: str, split: str, reader: type, root: Path) -> None:
     """Download a data set and put its unpacked files in their place under `root`.
 
     CIFAR's archive is not downloaded again if it lies in `root` already and has the official MD5.
+    Nothing is unpacked before its MD5 is found right, so no archive of a stranger can write outside
+    of the folder or fill the disk.
 
     Parameters
     ----------
@@ -85,7 +89,7 @@ def download(name: str, split: str, reader: type, root: Path) -> None:
     try:
         with _unfinished(root) as folder, _impatient_sockets(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy and tarfile on how old the files are
-            if name in layout.CIFAR_FOLDERS and (root / reader.filename).is_file():
+            if name in layout.CIFAR_FOLDERS and _is_official(root / reader.filename, reader):
                 shutil.copyfile(root / reader.filename, folder / reader.filename)
             reader(folder, download=True)
             destination = root / layout.FOLDERS[name]
@@ -109,6 +113,15 @@ def download(name: str, split: str, reader: type, root: Path) -> None:
             "`fashion_mnist` (a shipped sample) and `folder:PATH`; if you have the files in "
             "torchvision's layout, name their folder by `root` (MMC_VIZ_DATA, --data-root)."
         ) from None
+
+
+def _is_official(archive: Path, reader: type) -> bool:
+    """Whether CIFAR's archive is there and is the official one."""
+    if not archive.is_file():
+        return False
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return digest.hexdigest() == reader.tgz_md5
 
 
 @contextmanager

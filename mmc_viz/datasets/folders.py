@@ -10,8 +10,15 @@ first picture of each class, then the second of each, ...), so that the first n 
 
 A file is taken for a picture by its ending (`SUFFIXES`); what begins with a dot and other files are
 left alone. One broken picture stops the reading: a data set with silent gaps is worse than none.
+
+A folder of a stranger is only looked at. Files of other kinds, whatever their ending, are refused
+(Pillow would hand some to other programs); so are pipes and devices, files and pictures beyond all
+measure, and names that cannot be printed on one line. A link counts as what it leads to as long as
+that lies within PATH; a link that leads out of it is refused, for the folder may not choose what is
+read from the rest of the disk. PATH itself may be a link.
 """
 
+import io
 import warnings
 from itertools import zip_longest
 from pathlib import Path
@@ -19,10 +26,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from mmc_viz.datasets.dataset import Dataset
+from mmc_viz.files import read_whole
+from mmc_viz.texts import is_plain, shorten
 
 SUFFIXES = (
     ".png",
@@ -37,6 +46,10 @@ SUFFIXES = (
     ".tif",
     ".tiff",
 )
+#: What such files may hold, whatever their ending says. Of these, Pillow decodes all by itself.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
+LARGEST_FILE = 256 << 20  # bytes of a picture; those of large cameras have 100 MB
+LARGEST_PICTURE = 100_000_000  # pixels; those of large cameras have as many
 
 
 def load_folder(name: str, path: str, split: str, *, size: int, limit: int | None) -> Dataset:
@@ -67,8 +80,10 @@ def load_folder(name: str, path: str, split: str, *, size: int, limit: int | Non
         read. The message names the folder or file.
     """
     folder = Path(path).expanduser()
+    if not is_plain(str(folder)):
+        raise ValueError(f"folder:PATH must have a name of one line; got {str(folder)!r}.")
     class_names = _class_names(folder)
-    pictures = [_pictures(folder / split / class_name) for class_name in class_names]
+    pictures = [_pictures(folder / split / class_name, folder) for class_name in class_names]
     total = sum(len(of_class) for of_class in pictures)
     in_turn = [
         (picture, label)
@@ -108,10 +123,14 @@ def _class_names(folder: Path) -> list[str]:
     for split, other in (("train", "test"), ("test", "train")):
         alone = sorted(set(found[split]) - set(found[other]))
         if alone:
+            names = ", ".join(name if is_plain(name) else repr(name) for name in alone)
             raise ValueError(
-                f"The classes of train and test in {folder} differ: {', '.join(alone)} "
+                f"The classes of train and test in {folder} differ: {shorten(names)} "
                 f"only in {split}/. Both need the same class folders."
             )
+    for name in found["train"]:
+        if not is_plain(name):
+            raise ValueError(f"A class folder in {folder} needs a name of one line; got {name!r}.")
     if len(found["train"]) < 2:
         raise ValueError(
             f"{folder} has {len(found['train'])} class folder(s), at least 2 are needed: {layout}."
@@ -119,8 +138,8 @@ def _class_names(folder: Path) -> list[str]:
     return found["train"]
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """Return the pictures of a class folder, sorted by name."""
+def _pictures(folder: Path, root: Path) -> list[Path]:
+    """Return the pictures of a class folder, sorted by name; all lie within `root`."""
     pictures = sorted(
         path
         for path in folder.iterdir()
@@ -131,17 +150,29 @@ def _pictures(folder: Path) -> list[Path]:
             f"The class folder {folder} holds no picture ({', '.join(SUFFIXES)}). "
             "Put pictures into it, or remove this class from train and test."
         )
+    inside = root.resolve()
+    for path in pictures:
+        if not is_plain(path.name):
+            raise ValueError(f"A picture in {folder} needs a name of one line; got {path.name!r}.")
+        if not path.resolve().is_relative_to(inside):
+            raise ValueError(
+                f"The picture {path} is a link that leads out of {root}; put the picture itself "
+                "there, or remove the link."
+            )
     return pictures
 
 
 def _read_picture(path: Path, size: int) -> UInt8[np.ndarray, "3 {size} {size}"]:
     """Read a picture as RGB, upright, its short side resized to `size`, the centre cut out."""
     try:
+        content = io.BytesIO(read_whole(path, LARGEST_FILE))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # untidy metadata is no fault of the picture
             # A few bytes can claim billions of pixels; Pillow only warns at first.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            with Image.open(content, formats=FORMATS) as picture:
+                if picture.width * picture.height > LARGEST_PICTURE:
+                    raise ValueError(f"more than {LARGEST_PICTURE:,} pixels")
                 if picture.mode.startswith(("I", "F")):
                     raise ValueError("more than 8 bits a channel; convert it to 8 bits")
                 upright = ImageOps.exif_transpose(picture).convert("RGB")
@@ -149,6 +180,14 @@ def _read_picture(path: Path, size: int) -> UInt8[np.ndarray, "3 {size} {size}"]
         square = ImageOps.fit(upright, (size, size), method=Image.Resampling.BILINEAR)
     except Exception as error:  # whatever a decoder of some format raises on broken bytes
         raise ValueError(
-            f"The picture {path} cannot be read ({error}). Repair or remove it."
+            f"The picture {path} cannot be read ({_reason(error)}). Repair or remove it."
         ) from None
     return np.asarray(square).transpose(2, 0, 1)
+
+
+def _reason(error: Exception) -> str:
+    """Say on one line why a picture could not be read."""
+    if isinstance(error, UnidentifiedImageError):  # it would name an object in memory
+        return f"it is none of {', '.join(FORMATS)}"
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return shorten(" ".join(words.split()) or type(error).__name__)

@@ -14,6 +14,8 @@ from pathlib import Path
 IDX_FOLDERS = {"mnist": "MNIST/raw", "fashion_mnist": "FashionMNIST/raw"}
 CIFAR_FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 FOLDERS = IDX_FOLDERS | CIFAR_FOLDERS
+#: Images of the official splits of MNIST and Fashion-MNIST.
+IDX_COUNTS = {"train": 60_000, "test": 10_000}
 
 
 def require_folder(root: Path) -> None:
@@ -30,6 +32,12 @@ def idx_files(name: str, split: str, root: Path) -> tuple[Path, Path]:
     folder = root / IDX_FOLDERS[name]
     stem = "train" if split == "train" else "t10k"
     return folder / f"{stem}-images-idx3-ubyte", folder / f"{stem}-labels-idx1-ubyte"
+
+
+def idx_shapes(split: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes of the official image file and label file; no file has more."""
+    count = IDX_COUNTS[split]
+    return (count, 28, 28), (count,)
 
 
 def packed(path: Path) -> Path:

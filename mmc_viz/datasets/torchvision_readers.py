@@ -1,4 +1,4 @@
-"""The standard data sets, read by torchvision's own readers; nothing else imports torchvision.
+"""The standard data sets, fetched and partly read by torchvision; nothing else imports it.
 
 torchvision's wheels are built for CUDA, and beside a CPU-only torch `import torchvision` dies with
 "operator torchvision::nms does not exist". Only its Python parts are needed here, so where the
@@ -6,8 +6,11 @@ compiled operators are missing, the two whose shapes the import describes are de
 code behind them.
 
 CIFAR's files are pickles. torchvision compares every file with the official MD5 before it opens
-it and refuses what differs, so nothing else is ever unpickled. idx files (MNIST, Fashion-MNIST)
-hold numbers only.
+it, those of the class names too, and refuses what differs, so nothing else is ever unpickled. idx
+files (MNIST, Fashion-MNIST) hold numbers only and are read by `idx`, within the official sizes;
+torchvision would read any size, and take a converted copy (`processed/*.pt`) for the data where one
+lies there. It is imported only where something has to be fetched or unpickled, for that takes
+seconds.
 """
 
 import warnings
@@ -21,7 +24,9 @@ from torch import Tensor
 
 from mmc_viz.datasets import torchvision_layout as layout
 from mmc_viz.datasets.dataset import Dataset
+from mmc_viz.datasets.fashion_sample import CLASS_NAMES
 from mmc_viz.datasets.fetching import download, unpack
+from mmc_viz.datasets.idx import read_idx
 
 READERS = {
     "mnist": "MNIST",
@@ -29,7 +34,6 @@ READERS = {
     "cifar10": "CIFAR10",
     "cifar100": "CIFAR100",
 }
-IDX_COUNTS = {"train": 60_000, "test": 10_000}
 
 # A declared operator lives as long as the library object that declared it.
 _declared: list[torch.library.Library] = []
@@ -82,12 +86,11 @@ def read(name: str, split: str, root: Path) -> Dataset:
     ValueError
         If the files are missing and cannot be downloaded, or are damaged.
     """
-    reader = getattr(import_torchvision().datasets, READERS[name])
     if name in layout.IDX_FOLDERS:
-        images, labels, class_names = _read_idx(name, split, reader, root)
-        official = IDX_COUNTS[split]
+        images, labels, class_names = _read_idx(name, split, root)
+        official = layout.IDX_COUNTS[split]
     else:
-        images, labels, class_names = _read_cifar(name, split, reader, root)
+        images, labels, class_names = _read_cifar(name, split, root)
         official = len(images)  # its files have the official MD5
     what = f"the full {split} split, {len(images):,} images"
     if len(images) != official:
@@ -102,31 +105,32 @@ def read(name: str, split: str, root: Path) -> Dataset:
     )
 
 
+def _reader(name: str) -> type:
+    """Return torchvision's class for a data set."""
+    return getattr(import_torchvision().datasets, READERS[name])
+
+
 def _read_idx(
-    name: str, split: str, reader: type, root: Path
+    name: str, split: str, root: Path
 ) -> tuple[UInt8[Tensor, "batch 1 28 28"], Int64[Tensor, " batch"], list[str]]:
-    """Read images and labels of MNIST or Fashion-MNIST.
-
-    torchvision's functions for one file are used rather than its class, which would take a
-    converted copy of older releases (`processed/*.pt`) for the data where there is one.
-    """
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-
-    paths = layout.idx_files(name, split, root)
+    """Read images and labels of MNIST or Fashion-MNIST."""
+    paths, shapes = layout.idx_files(name, split, root), layout.idx_shapes(split)
     missing = [path for path in paths if not path.is_file()]
     if layout.is_there(name, split, root):
-        for path in missing:
-            unpack(name, path)
+        for path, largest in zip(paths, shapes, strict=True):
+            if path in missing:
+                unpack(name, path, largest)
     elif missing:
-        download(name, split, reader, root)
+        download(name, split, _reader(name), root)
 
     read_files = []
-    for path, read_file in zip(paths, (read_image_file, read_label_file), strict=True):
+    for path, largest in zip(paths, shapes, strict=True):
         try:
-            read_files.append(read_file(str(path)))
-        except (OSError, ValueError, TypeError, KeyError, RuntimeError, AssertionError):
+            read_files.append(read_idx(path, largest))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise ValueError(
-                f"`{name}`: {path} is damaged or cannot be read as an idx file. "
+                f"`{name}`: {path} is damaged or cannot be read as an idx file ({reason}). "
                 "Delete it, and it will be unpacked or downloaded again."
             ) from None
     images, labels = read_files
@@ -136,14 +140,15 @@ def _read_idx(
             f"shape {list(images.shape)}, labels of shape {list(labels.shape)}. "
             "Delete them, and they will be downloaded again."
         )
-    class_names = [str(i) for i in range(10)] if name == "mnist" else list(reader.classes)
-    return images.unsqueeze(1), labels, class_names
+    class_names = [str(i) for i in range(10)] if name == "mnist" else list(CLASS_NAMES)
+    return images.unsqueeze(1), labels.long(), class_names
 
 
 def _read_cifar(
-    name: str, split: str, reader: type, root: Path
+    name: str, split: str, root: Path
 ) -> tuple[UInt8[Tensor, "batch 3 32 32"], Int64[Tensor, " batch"], list[str]]:
     """Read images and labels of CIFAR-10 or CIFAR-100, after all MD5 sums are found right."""
+    reader = _reader(name)
     from torchvision.datasets.utils import check_integrity
 
     files = [*reader.train_list, *reader.test_list, (reader.meta["filename"], reader.meta["md5"])]
