@@ -44,8 +44,14 @@ COMPUTE = {
     "embeddings": {"centers", "locations", "networks", "paths", "tables"},
     "collapse": {"centers", "heads", "networks", "tables", "training"},
     # what came out, model by model
-    "ablations": {"attacks", "datasets", "evaluation", "locations", "tables", "training"},
-    "results": {"ablations", "checkpoints", "collapse", "datasets", "evaluation", "locations"},
+    "ablations": {
+        *("attacks", "datasets", "evaluation", "training"),
+        *("files", "locations", "tables", "texts"),
+    },
+    "results": {
+        *("ablations", "checkpoints", "collapse", "datasets", "evaluation"),
+        *("files", "locations", "texts"),
+    },
     "films": {"collapse", "contours", "datasets", "tables", "training"},
     "duels": {"collapse", "datasets", "embeddings", "heads", "networks", "training"},
     # what is sent to a page
@@ -68,6 +74,7 @@ MAY_IMPORT = COMPUTE | {
     "export": {
         "files",
         "locations",
+        "texts",
     },  # talks to the kernel in text, and so needs nothing else of ours
     "browser": set(),  # a page seen from outside
     "bench": {*COMPUTE, "widgets", "browser"},
