@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import shutil
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from mmc_viz.commands.accuracies import _median_distance, _worst
 from mmc_viz.commands.chunks import CHUNK, Job, Ledger, chunk_seed, judge_all, merge
 from mmc_viz.commands.methods import L2_ALONE, choose
 from mmc_viz.commands.subjects import Subject
+from mmc_viz.datasets import Dataset, load_dataset
+from mmc_viz.datasets.shard_writing import write_shards
 from mmc_viz.evaluation import (
     BUDGETS,
     correct,
@@ -273,6 +276,57 @@ def test_what_an_l2_attack_finds_counts_where_it_lies_within_linf(evaluate):
     values, _ = evaluate("digits-mmc", *words)
     ddn = next(r for r in values["results"] if r["attack"] == "ddn")
     assert ddn["correct"] == 0 and ddn["median_distance"] > 0
+
+
+# --- more images than fit into memory -----------------------------------------------------------
+
+
+@pytest.fixture
+def live(monkeypatch):
+    """How many images are there as floats, after each time that some were asked for."""
+    inputs, sizes, seen = Dataset.inputs, {}, []
+
+    def counted(*words):
+        made = inputs(*words)
+        sizes[id(made)] = len(made)
+        weakref.finalize(made, sizes.pop, id(made))
+        seen.append(sum(sizes.values()))
+        return made
+
+    monkeypatch.setattr(Dataset, "inputs", counted)
+    return seen
+
+
+@pytest.fixture
+def many(tmp_path):
+    """1,437 images to be tested on, as shards: the digits that are there to be learned from."""
+    folder = tmp_path / "many"
+    write_shards("digits", folder, splits=["train"], progress=False)
+    for part in ("images", "labels"):
+        (folder / f"train.{part}").rename(folder / f"test.{part}")
+    index = folder / "shards.json"
+    index.write_text(index.read_text().replace('"train": {', '"test": {'))
+    return f"shards:{folder}"
+
+
+def test_chunks_give_what_all_images_at_once_would(many, live, evaluate):
+    words = ["--attack", "fgsm", "--eps", EPS, "--dataset", many, "--limit", 1437]
+    found, _ = evaluate("digits-mmc", *words)
+    # A chunk, or a batch that is only looked at; where one takes the place of another, both.
+    assert len(live) >= 15 + 3 and max(live) <= 2 * 512 < 1437
+    model, data = load_model("digits-mmc"), load_dataset("digits", "train")
+    images, labels = data.inputs(), data.labels
+    clean = correct(model, images, labels)
+    robust = clean & correct(model, FIXED_BUDGET["fgsm"](model, images, labels, eps=EPS), labels)
+    assert found["images"] == 1437 and found["clean_accuracy"] == clean.double().mean().item()
+    assert found["correct"] == int(robust.sum()) and 0 < found["correct"] < clean.sum()
+    assert found["source"] == f"{data.source}, as shards"
+
+
+def test_a_matrix_never_has_all_images_as_floats(live, evaluate, monkeypatch):
+    monkeypatch.setattr("mmc_viz.commands.chunks.CHUNK", 10)
+    evaluate("digits-sce", "digits-mmc", "--matrix", "--attack", "fgsm", "--limit", 60)
+    assert len(live) >= 6 and max(live) <= 2 * 10
 
 
 # --- models beside each other -------------------------------------------------------------------

@@ -38,11 +38,10 @@ class Accuracies:
     ) -> Any:
         """Print and record what came out; give what `--json` writes."""
         from mmc_viz.checkpoints import record_measurement
-        from mmc_viz.evaluation import correct
 
         results, worst = [], []
         for subject in subjects:
-            clean = correct(subject.model, subject.images, subject.labels).tolist()
+            clean = subject.right(len(subject.images))
             judged = [verdicts[_name(subject, method)] for method in methods]
             here = [
                 result_of(subject, method, found, clean, arguments.seed)

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_output(arguments.json)
     subject = load_subject(arguments.model, arguments, choose_device(arguments.device))
-    subjected = (subject.model, subject.images, subject.labels)
+    subjected = (subject.model, subject.images[:], subject.labels)
     settings = {
         "eps": arguments.eps,
         "norm": arguments.norm,

@@ -85,7 +85,7 @@ def _measure(subject: Subject, arguments: argparse.Namespace) -> tuple[Any, Any,
     )
     from mmc_viz.networks import outputs
 
-    model, images, labels = subject.model, subject.images, subject.labels
+    model, images, labels = subject.model, subject.images[:], subject.labels
     _, features = outputs(model, images)
     sets = {"test": (features, labels)}
     training = _training(subject, arguments)

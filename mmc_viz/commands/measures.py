@@ -59,10 +59,7 @@ class Measure:
 
     def entries(self, subject: Subject, verdicts: Verdicts, seed: int) -> list[dict[str, Any]]:
         """Sum the verdicts up, as the model's card keeps them."""
-        from mmc_viz.evaluation import correct
-
-        count = min(self.images, len(subject.images))
-        clean = correct(subject.model, subject.images[:count], subject.labels[:count]).tolist()
+        clean = subject.right(min(self.images, len(subject.images)))
         return [
             result_of(subject, method, self.of(verdicts, number), clean, seed)
             for number, method in enumerate(self.methods)

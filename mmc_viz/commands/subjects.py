@@ -4,6 +4,34 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
+#: Images that go through a model at once where it is only asked for its answers; as `outputs` takes
+#: them, so that no number depends on whether it had all of them.
+BATCH = 512
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images of a data set as a network reads them, made when they are asked for.
+
+    Only slices can be taken. As floats, all of them together may not fit into memory.
+
+    Attributes
+    ----------
+    data : Dataset
+        Images as they are stored.
+    device : torch.device
+        Where slices lie.
+    """
+
+    data: Any
+    device: Any
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, part: slice) -> Any:
+        return self.data.inputs(self.device, part)
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -19,8 +47,10 @@ class Subject:
         Checksum of its weights.
     data : Dataset
         Test images as they are stored.
-    images, labels : Tensor
-        The same on the model's device, the images as float32 in [0, 1].
+    images : Inputs
+        The same on the model's device as float32 in [0, 1], slice by slice.
+    labels : Tensor
+        Of all images, on the model's device.
     """
 
     name: str
@@ -34,6 +64,16 @@ class Subject:
     def device(self) -> str:
         """Where model and images lie."""
         return str(self.images.device)
+
+    def right(self, count: int) -> list[bool]:
+        """Say of each of the first `count` images whether the model gets it right."""
+        from mmc_viz.evaluation import correct
+
+        found = []
+        for start in range(0, count, BATCH):
+            part = slice(start, min(start + BATCH, count))
+            found += correct(self.model, self.images[part], self.labels[part]).tolist()
+        return found
 
 
 def load_subject(name: str, arguments: argparse.Namespace, device: Any) -> Subject:
@@ -73,5 +113,12 @@ def load_subject(name: str, arguments: argparse.Namespace, device: Any) -> Subje
             f"`--dataset` {data.name} has images of {data.images.shape[-1]} pixels a side; the "
             f"model {name} was trained on {card.dataset['image_size']}."
         )
-    images, labels = data.inputs(device), data.labels.to(device)
+    return subject_of(name, model, card, data, device)
+
+
+def subject_of(name: str, model: Any, card: Any, data: Any, device: Any) -> Subject:
+    """Join a model on a device and images that fit to it."""
+    labels = data.labels.to(device)
+    # `cuda` is `cuda:0` by now, as it is in the files of earlier results.
+    images = Inputs(data, labels.device)
     return Subject(name, model, card.weights_sha256, data, images, labels)

@@ -82,7 +82,7 @@ class Dataset:
         )
 
     def inputs(
-        self, device: torch.device | str | None = None
+        self, device: torch.device | str | None = None, part: slice = slice(None)
     ) -> Float32[Tensor, "batch channels height width"]:
         """Return the images as a network reads them.
 
@@ -90,6 +90,9 @@ class Dataset:
         ----------
         device : torch.device or str, optional
             Where to put them. Default: where the stored images are.
+        part : slice
+            Which of them. As floats they take four times the memory, so who has many takes them
+            part by part.
 
         Returns
         -------
@@ -97,7 +100,7 @@ class Dataset:
             `images / 255`, float32 in [0, 1].
         """
         # Moved as bytes, a quarter of the floats.
-        return self.images.to(device=device).to(torch.float32).div_(255)
+        return self.images[part].to(device=device).to(torch.float32).div_(255)
 
     @cached_property
     def sha256(self) -> str:
