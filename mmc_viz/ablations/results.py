@@ -1,7 +1,6 @@
 """What an ablation found, model by model."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,10 @@ from torch import Tensor, nn
 from mmc_viz import tables
 from mmc_viz.attacks import pgd
 from mmc_viz.evaluation import accuracy, robustness_curve, worst_case
+from mmc_viz.files import read_json
+from mmc_viz.texts import check_json, first_line
+
+_SHARES = ("test_accuracy", "clean", "usual", "worst", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,27 @@ def load_result(path: str | Path) -> AblationResult:
         If the file cannot be read or holds something else.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = read_json(path)
+        check_json(values)
         outcomes = [Outcome(**outcome) for outcome in values["outcomes"]]
-        return AblationResult(**(values | {"outcomes": outcomes}))
+        result = AblationResult(**(values | {"outcomes": outcomes}))
+        _check(result)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} holds no result of an ablation ({error}).") from None
+        raise ValueError(f"{path} holds no result of an ablation ({first_line(error)}).") from None
+    return result
+
+
+def _check(result: AblationResult) -> None:
+    """Refuse a result whose values are of other types than their fields, or out of range."""
+    for one in (result, *result.outcomes):
+        for field in fields(one):
+            value = getattr(one, field.name)
+            # A whole number may stand where a fraction is meant; True may not.
+            allowed = {float: (float, int), int: (int,), str: (str,)}.get(field.type, (list,))
+            if type(value) not in allowed:
+                raise ValueError(f"`{field.name}` is of type {type(value).__name__}")
+            if field.name in _SHARES and not 0 <= value <= 1:
+                raise ValueError(f"`{field.name}` is {value}, and should be in 0 .. 1")
 
 
 def measure(

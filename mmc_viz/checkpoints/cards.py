@@ -1,7 +1,6 @@
 """The card of a model: what it is, how it came about, what was measured."""
 
 import json
-import math
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ import torch
 
 from mmc_viz.files import locked, read_json, write_whole
 from mmc_viz.locations import MODELS_DIR
-from mmc_viz.texts import is_plain, shorten
+from mmc_viz.texts import check_json, first_line, shorten
 
 CARD = "card.json"
 
@@ -194,7 +193,6 @@ _CARD_TYPES: dict[str, type] = {
     "format": int,
 }
 _LARGEST_SIZE = 100_000  # of any dimension in a card: above it, somebody means harm or erred
-_DEEPEST = 16  # lists and objects within each other; our own cards have four
 #: Outcomes of a measurement, printed as shares.
 _SHARES = ("accuracy", "clean_accuracy", "mean_accuracy", "low", "high", "claim")
 #: Other numbers of a measurement that are printed.
@@ -244,30 +242,12 @@ def check_card(values: Any, path: Path) -> None:
     for name, value in options.items():
         if type(value) is list and len(value) > values["num_classes"]:
             refuse(f"`config.head_options` holds {len(value)} values for {name!r}")
-    _check_plain(values, refuse)
+    try:
+        check_json(values)
+    except ValueError as error:
+        refuse(str(error))
     for entry in values["measured"]:
         _check_measured(entry, refuse)
-
-
-def _check_plain(card: dict[str, Any], refuse: Callable[[str], NoReturn]) -> None:
-    """Refuse what could not be written, compared or printed, wherever in a card it stands."""
-    left: list[tuple[Any, int]] = [(card, 0)]
-    while left:
-        value, depth = left.pop()
-        inner: list[Any] = []
-        if isinstance(value, dict):
-            inner = [*value, *value.values()]
-        elif isinstance(value, list):
-            inner = value
-        elif isinstance(value, str) and not is_plain(value):
-            refuse(f"it holds a text with a line break or another sign that acts: {value!r}")
-        elif isinstance(value, float) and not math.isfinite(value):
-            refuse(f"{value} is no number that JSON knows")
-        elif isinstance(value, int) and abs(value) >= 2**63:
-            refuse(f"it holds a whole number of {value.bit_length()} bits")
-        if inner and depth == _DEEPEST:
-            refuse("it is nested too deeply")
-        left += [(one, depth + 1) for one in inner]
 
 
 def _check_measured(entry: dict[str, Any], refuse: Callable[[str], NoReturn]) -> None:
@@ -284,8 +264,3 @@ def _check_measured(entry: dict[str, Any], refuse: Callable[[str], NoReturn]) ->
         refuse("a measurement has one end of an interval without the other")
     if "masked" in entry and not (type(entry["masked"]) is bool and "claim" in entry):
         refuse("`masked` of a measurement must be true or false, beside a `claim`")
-
-
-def first_line(error: Exception) -> str:
-    """First line of an error's message, or its name where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

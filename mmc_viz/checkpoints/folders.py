@@ -17,7 +17,6 @@ from mmc_viz.checkpoints.cards import (
     card_text,
     check_card,
     find_model,
-    first_line,
     load_card,
 )
 from mmc_viz.checkpoints.progress import PROGRESS, PROGRESS_TENSORS, has_progress
@@ -25,7 +24,7 @@ from mmc_viz.devices import choose_device
 from mmc_viz.files import read_described, write_pair, write_through
 from mmc_viz.heads import HEADS
 from mmc_viz.networks import Classifier, make_classifier
-from mmc_viz.texts import is_plain, shorten
+from mmc_viz.texts import first_line, is_plain, shorten
 
 WEIGHTS = "model.safetensors"
 LARGEST_FILE = 1 << 30  # bytes of weights; the networks here have less than 30 MB
@@ -137,9 +136,7 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
     try:
         tensors = load(weights)
     except (SafetensorError, KeyError) as error:  # KeyError: a number type that torch has not
-        raise ValueError(
-            f"{path} is no safetensors file of ours ({shorten(first_line(error))})."
-        ) from None
+        raise ValueError(f"{path} is no safetensors file of ours ({first_line(error)}).") from None
     # No tensor of ours is larger than the file. Asked before anything of a card's size is built.
     if 4 * max(card.in_channels, card.dim * card.num_classes) > len(weights):
         raise ValueError(
@@ -159,7 +156,7 @@ def load_model(name: str | Path, *, device: torch.device | str = "cpu") -> Class
         )
     except ValueError as error:
         raise ValueError(
-            f"The card {folder / CARD} is not one of ours: {shorten(first_line(error))}"
+            f"The card {folder / CARD} is not one of ours: {first_line(error)}"
         ) from None
     _check_tensors(tensors, model.state_dict(), path)
     model.load_state_dict(tensors)

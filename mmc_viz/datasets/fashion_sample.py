@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from mmc_viz.datasets.dataset import Dataset
 from mmc_viz.files import read_whole
 from mmc_viz.locations import SAMPLES_DIR
-from mmc_viz.texts import shorten
+from mmc_viz.texts import first_line
 
 # As its authors spell them, https://github.com/zalandoresearch/fashion-mnist.
 CLASS_NAMES = (
@@ -63,8 +63,8 @@ def load_fashion_sample() -> Dataset:
                 raise ValueError(f"it has a label {labels.max()}")
     except Exception as error:  # a damaged archive makes `zipfile` raise what it likes
         raise ValueError(
-            f"The shipped sample of `fashion_mnist` cannot be read from {path} ({_line(error)}): "
-            "fetch this file from the repository again."
+            f"The shipped sample of `fashion_mnist` cannot be read from {path} "
+            f"({first_line(error)}): fetch this file from the repository again."
         ) from None
     return Dataset(
         name="fashion_mnist",
@@ -95,7 +95,3 @@ def _bytes_of(
             f"`{name}` holds {dtype} of shape {list(found)}, not bytes of {list(shape)}"
         )
     return np.frombuffer(numbers, np.uint8).reshape(shape).copy()
-
-
-def _line(error: Exception) -> str:
-    return shorten((str(error).splitlines() or [type(error).__name__])[0])

@@ -1,12 +1,16 @@
 """The lessons of the course: where they lie, in what order, and what they say of themselves."""
 
+import json
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 
+from mmc_viz.files import read_json
 from mmc_viz.locations import DATA_DIR
+from mmc_viz.texts import first_line
 
 NOTEBOOKS = DATA_DIR.parent / "notebooks"
 
@@ -100,9 +104,14 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
         If the file is none.
     """
     try:
-        return nbformat.read(path, as_version=4)
-    except (OSError, UnicodeDecodeError, nbformat.ValidationError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} cannot be read as a notebook ({reason}).") from None
-    except nbformat.reader.NotJSONError:
-        raise ValueError(f"{path} is no notebook: it is not JSON.") from None
+        values = read_json(path)
+        # Asked beforehand: nbformat looks into cells without asking what they are.
+        if type(values) is not dict or values.get("nbformat") not in (3, 4):
+            raise ValueError("its `nbformat` is neither 3 nor 4")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on cells without ids of their own; they get some
+            notebook = nbformat.reads(json.dumps(values), as_version=4)
+            nbformat.validate(notebook)
+    except Exception as error:  # on what is no notebook, nbformat raises what it likes
+        raise ValueError(f"{path} cannot be read as a notebook ({first_line(error)}).") from None
+    return notebook

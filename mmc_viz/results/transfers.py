@@ -1,6 +1,5 @@
 """Who fools whom: the full matrices that ship, and one row a model of them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mmc_viz.files import read_json
 from mmc_viz.locations import DATA_DIR
+from mmc_viz.texts import check_json, first_line, shorten
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,12 @@ def shipped_transfers(path: Path | None = None) -> dict[str, ShippedMatrix]:
     ----------
     path : Path, optional
         None: `data/results.json`.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read or holds something else.
     """
-    text = (path or DATA_DIR / "results.json").read_text(encoding="utf-8")
     return {
         dataset: ShippedMatrix(
             list(one["weights"]),
@@ -71,8 +76,52 @@ def shipped_transfers(path: Path | None = None) -> dict[str, ShippedMatrix]:
             f"{one['attack'].upper()} on the {one['objective']}, {one['steps']} steps, "
             f"eps {one['eps']:.3g}",
         )
-        for dataset, one in json.loads(text)["transfer"].items()
+        for dataset, one in read_transfers(path or DATA_DIR / "results.json").items()
     }
+
+
+def read_transfers(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the entries of `transfer` in a file of results, by data set.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or is no such file.
+    """
+    try:
+        values = read_json(path)
+        check_json(values)
+        if type(values) is not dict or type(values.get("transfer")) is not dict:
+            raise ValueError("it has no `transfer`")
+        for dataset, matrix in values["transfer"].items():
+            _check(matrix, f"`transfer` of {shorten(dataset, 40)!r}")
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The file {path} holds no results ({first_line(error)}); delete it, and it is made "
+            "anew."
+        ) from None
+    return values["transfer"]
+
+
+def _check(matrix: Any, what: str) -> None:
+    """Refuse what is no matrix of shares with a row and a column for each model."""
+    kinds = {
+        **{"weights": (dict,), "accuracy": (list,), "attack": (str,), "objective": (str,)},
+        **{"images": (int,), "steps": (int,), "eps": (float, int)},
+    }
+    if type(matrix) is not dict:
+        raise ValueError(f"{what} is no object")
+    for name, allowed in kinds.items():
+        if type(matrix.get(name)) not in allowed:
+            raise ValueError(f"`{name}` in {what} is not of type {allowed[0].__name__}")
+    count, rows = len(matrix["weights"]), matrix["accuracy"]
+    square = len(rows) == count >= 2 and all(type(r) is list and len(r) == count for r in rows)
+    if not square or not all(_is_share(share) for row in rows for share in row):
+        raise ValueError(f"`accuracy` in {what} is no matrix of shares of its {count} model(s)")
+
+
+def _is_share(value: Any) -> bool:
+    return type(value) in (float, int) and 0 <= value <= 1
 
 
 @dataclass(frozen=True)
