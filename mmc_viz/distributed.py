@@ -98,11 +98,6 @@ class Ranks:
 ALONE = Ranks()
 
 
-def is_several() -> bool:
-    """Whether torchrun started this process beside others."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
     """Join the other processes of the job, if torchrun started this one.

@@ -99,9 +99,19 @@ def write_pair(path: str | Path, content: bytes, description: str | Path, text: 
     text : str
         It holds the SHA-256 of the content.
     """
-    write_through(_waiting(path), content)
-    write_whole(description, text)
-    os.replace(_waiting(path), path)
+    waiting = _waiting(path)
+    with suppress(OSError):
+        # What a killed process left waiting may be what the description that is there describes.
+        if hashlib.sha256(waiting.read_bytes()).hexdigest() in Path(description).read_text():
+            os.replace(waiting, path)
+    try:
+        write_through(waiting, content)
+        write_whole(description, text)
+    except BaseException:
+        # Either it is half, or nothing describes it: the description is replaced last.
+        waiting.unlink(missing_ok=True)
+        raise
+    os.replace(waiting, path)
 
 
 def read_described(path: str | Path, sha256: str, limit: int) -> bytes | None:

@@ -12,6 +12,7 @@ random state.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -201,16 +202,27 @@ class SmallCNN(nn.Sequential):
         Dimension of the features. None: 64.
     generator : torch.Generator
         Source of the initial weights.
+    norms : bool
+        Whether batch norms follow the convolutions. Without them no image of a batch has a part in
+        what becomes of another, so it does not matter how a batch is shared among processes.
     """
 
-    def __init__(self, in_channels: int, *, dim: int | None, generator: torch.Generator):
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        dim: int | None,
+        generator: torch.Generator,
+        norms: bool = True,
+    ):
         self.dim = dim or 64
+        layers = _conv_norm_relu if norms else _conv_relu
         super().__init__(
-            *_conv_norm_relu(in_channels, 16, 1, generator),
-            *_conv_norm_relu(16, 32, 2, generator),
-            *_conv_norm_relu(32, 32, 1, generator),
-            *_conv_norm_relu(32, 64, 2, generator),
-            *_conv_norm_relu(64, 64, 1, generator),
+            *layers(in_channels, 16, 1, generator),
+            *layers(16, 32, 2, generator),
+            *layers(32, 32, 1, generator),
+            *layers(32, 64, 2, generator),
+            *layers(64, 64, 1, generator),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             _linear(64, self.dim, generator),
@@ -334,6 +346,12 @@ def _conv_norm_relu(
     return [_conv(width, out, 3, stride, generator), nn.BatchNorm2d(out), nn.ReLU()]
 
 
+def _conv_relu(width: int, out: int, stride: int, generator: torch.Generator) -> list[nn.Module]:
+    conv = _conv(width, out, 3, stride, generator)
+    conv.bias = nn.Parameter(torch.zeros(out))
+    return [conv, nn.ReLU()]
+
+
 def _linear(width: int, out: int, generator: torch.Generator) -> nn.Linear:
     linear = skip_init(nn.Linear, width, out)
     nn.init.kaiming_normal_(linear.weight, nonlinearity="linear", generator=generator)
@@ -351,7 +369,10 @@ def _resnet(block: type[nn.Module], blocks: int) -> Callable[..., ResNet]:
 #: Name of each network to the function that builds it. `resnet32` has 5 blocks a stage; the
 #: pre-activation form with as many blocks is called `resnet32v2`, as in the authors' files, though
 #: its bottleneck blocks make it 9 * 5 + 2 = 47 layers deep.
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"small_cnn": SmallCNN} | {
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "small_cnn": SmallCNN,
+    "plain_cnn": partial(SmallCNN, norms=False),
+} | {
     f"resnet{6 * blocks + 2}{version}": _resnet(block, blocks)
     for version, block in (("", BasicBlock), ("v2", PreActBottleneck))
     for blocks in (1, 3, 5, 9, 18)

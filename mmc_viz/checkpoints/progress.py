@@ -85,9 +85,11 @@ def load_progress(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
 def remove_progress(folder: str | Path) -> None:
     """Forget an interrupted run; there need not be one."""
     folder = Path(folder)
-    # What says that there is a run goes first: the rest without it is nothing.
-    for name in (PROGRESS, PROGRESS_TENSORS, f"{PROGRESS_TENSORS}.next"):
-        (folder / name).unlink(missing_ok=True)
+    # What says that there is a run goes first: the rest without it is nothing. Drafts of a process
+    # that was killed lie there too.
+    (folder / PROGRESS).unlink(missing_ok=True)
+    for left in folder.glob("resume.*"):
+        left.unlink(missing_ok=True)
 
 
 def _checksum(stated: dict[str, Any]) -> str:

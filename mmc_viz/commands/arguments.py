@@ -1,8 +1,10 @@
 """Options that several commands share, and the reading and writing that goes with them."""
 
 import argparse
+import errno
 import json
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +73,12 @@ def check_output(path: Path | None) -> None:
     """
     if path is None:
         return
-    existed = path.exists()
     try:
-        with path.open("a"):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        # Beside it, as it will be written: what is left by a kill in this moment is no result.
+        with tempfile.TemporaryFile(dir=path.parent):
             pass
-        if not existed:
-            path.unlink()
     except OSError as error:
         raise ValueError(
             f"The file {path} cannot be written ({error.strerror}); choose another place."

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmc_viz.commands.arguments import check_output, write_json
+from mmc_viz.files import read_json
 
 CHUNK = 100  # images; never changed by an option, so that no result depends on one
 
@@ -90,11 +91,11 @@ class Ledger:
             If the file is damaged, or its settings are others.
         """
         try:
-            values = json.loads(self.path.read_text(encoding="utf-8"))
+            values = read_json(self.path)
             kept, self.judged = values["settings"], values["judged"]
             here, self.settings = self.settings, kept
             intact = values["format"] == 1 and values["sha256"] == self._checksum()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             intact = False
         if not intact:
             raise ValueError(
@@ -181,30 +182,43 @@ def judge_all(
     seed: int,
     progress: bool,
     on_job: Callable[[Job, Verdicts], object] | None = None,
+    ranks: Any = None,
 ) -> dict[str, Verdicts]:
     """Judge chunk by chunk what is not judged yet; give the verdicts of each job on all images.
 
-    `on_job` is called with each job as it is done, and with its verdicts.
+    `on_job` is called with each job as it is done, and with its verdicts. With several `ranks` each
+    takes the next chunk in turn, and all get to know all verdicts; the chunks are the same for any
+    number of them, and so is what comes out.
     """
     from tqdm.auto import tqdm
 
+    from mmc_viz.distributed import ALONE
+
+    ranks = ranks or ALONE
     total = sum(job.images for job in jobs)
     done = sum(ledger.done(job) for job in jobs)
     found: dict[str, Verdicts] = {}
     with tqdm(total=total, initial=done, unit="image", disable=not progress) as bar:
         for job in jobs:
             bar.set_description(job.name)
-            for chunk in range(len(ledger.judged.get(job.name, [])), len(job.chunks)):
-                part = job.chunks[chunk]
-                start = time.perf_counter()
-                verdicts = job.judge(part, chunk_seed(seed, chunk))
-                seconds = time.perf_counter() - start
-                ledger.add(job, verdicts | {"seconds": seconds})
-                bar.update(part.stop - part.start)
+            for first in range(len(ledger.judged.get(job.name, [])), len(job.chunks), ranks.size):
+                for verdicts in ranks.gather(_judge(job, first + ranks.rank, seed)):
+                    if verdicts is not None:
+                        ledger.add(job, verdicts)
+                bar.update(ledger.done(job) - job.chunks[first].start)
             found[job.name] = merge(ledger.judged[job.name])
             if on_job is not None:
                 on_job(job, found[job.name])
     return found
+
+
+def _judge(job: Job, chunk: int, seed: int) -> Verdicts | None:
+    """Judge a chunk; None where the job has no chunk of this number."""
+    if chunk >= len(job.chunks):
+        return None
+    start = time.perf_counter()
+    verdicts = job.judge(job.chunks[chunk], chunk_seed(seed, chunk))
+    return verdicts | {"seconds": time.perf_counter() - start}
 
 
 def merge(chunks: list[Verdicts]) -> Verdicts:

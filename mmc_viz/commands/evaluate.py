@@ -4,11 +4,14 @@ A label that is wrong on the clean image counts as not robust. Images are those 
 the first `--limit` in stored order. They are judged in chunks of 100; with `--json FILE` the
 verdicts so far are kept in FILE.partial until all is done, and `--resume` goes on after an
 interruption, with the same result. Options of an attack that are not given are the attack's own
-defaults; with `--attack all` each goes to the attacks that have it.
+defaults; with `--attack all` each goes to the attacks that have it. Under `torchrun
+--nproc_per_node=N -m mmc_viz evaluate ...` N processes judge the chunks in turn, with the same
+result.
 """
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -81,25 +84,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate each model; print tables, and write JSON on request."""
     from mmc_viz.devices import choose_device
+    from mmc_viz.distributed import joined
+    from mmc_viz.files import locked
 
     check_output(arguments.json)
     device = choose_device(arguments.device)
-    # All mistakes before any work.
     task = _task(arguments)
     methods = task.methods(arguments)
-    subjects = [load_subject(name, arguments, device) for name in dict.fromkeys(arguments.models)]
+    with joined(device) as ranks, ExitStack() as stack:
+        if ranks.first and arguments.json is not None:
+            stack.enter_context(locked(arguments.json))
+        return _evaluate(task, methods, device, ranks, arguments)
+
+
+def _evaluate(
+    task: Any, methods: list[Method], device: Any, ranks: Any, arguments: argparse.Namespace
+) -> int:
+    def load() -> list[Subject]:
+        return [load_subject(name, arguments, device) for name in dict.fromkeys(arguments.models)]
+
+    # All mistakes before any work.
+    subjects = ranks.after_first(load)
     for method in methods:
         _rehearse(method, subjects)
     jobs = task.jobs(subjects, methods)
     identity = _identity(arguments, subjects, methods)
-    ledger = open_ledger(arguments.json, identity, resume=arguments.resume)
-    if arguments.resume and not ledger.judged:
-        print("mmc-viz evaluate: nothing to resume, so it starts anew", file=sys.stderr)
+    # The first rank keeps the file; the others have the same verdicts in memory.
+    ledger = Ledger(None, identity)
+    if ranks.first:
+        ledger = open_ledger(arguments.json, identity, resume=arguments.resume)
+        if arguments.resume and not ledger.judged:
+            print("mmc-viz evaluate: nothing to resume, so it starts anew", file=sys.stderr)
+    ledger.judged = ranks.from_first(lambda: ledger.judged)
+    progress = ranks.first and not arguments.quiet
     try:
-        verdicts = judge_all(jobs, ledger, seed=arguments.seed, progress=not arguments.quiet)
+        verdicts = judge_all(jobs, ledger, seed=arguments.seed, progress=progress, ranks=ranks)
+        if not ranks.first:
+            return 0
         values = task.finish(subjects, methods, verdicts, arguments)
     except KeyboardInterrupt:
-        print(f"mmc-viz evaluate: interrupted; {_kept(ledger, jobs)}", file=sys.stderr)
+        if ranks.first:
+            print(f"mmc-viz evaluate: interrupted; {_kept(ledger, jobs)}", file=sys.stderr)
         return 130
     if arguments.json is not None:
         write_json(arguments.json, values)

@@ -1,7 +1,10 @@
 """Write lessons as HTML files that need neither network nor kernel."""
 
 import argparse
+import sys
 from pathlib import Path
+
+from mmc_viz.commands.resuming import claimed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Run the notebooks and write their pages."""
     from tqdm.auto import tqdm
 
@@ -37,14 +40,24 @@ def run(arguments: argparse.Namespace) -> None:
             bar.set_postfix_str(f"{lesson.path.stem}, cell {done} of {total}")
             bar.update(lessons.index(lesson) + done / total - bar.n)
 
-        paths = write_site(
-            lessons,
-            arguments.out,
-            index=everything,
-            seconds=arguments.seconds,
-            resume=arguments.resume,
-            report=report,
-        )
+        try:
+            with claimed(arguments.out):
+                paths = write_site(
+                    lessons,
+                    arguments.out,
+                    index=everything,
+                    seconds=arguments.seconds,
+                    resume=arguments.resume,
+                    report=report,
+                )
+        except KeyboardInterrupt:
+            print(
+                f"mmc-viz export: interrupted; the pages that were done are kept in "
+                f"{arguments.out}, and the same command with `--resume` goes on",
+                file=sys.stderr,
+            )
+            return 130
         bar.update(len(lessons) - bar.n)
     for path in paths:
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+    return 0

@@ -9,9 +9,10 @@ Transfer is measured between all models of a data set, so it waits for a run wit
 """
 
 import argparse
-import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from mmc_viz.commands.arguments import (
     parse_seed,
     write_json,
 )
-from mmc_viz.commands.chunks import Job, Verdicts, judge_all, open_ledger
+from mmc_viz.commands.chunks import Job, Ledger, Verdicts, judge_all, open_ledger
 from mmc_viz.commands.comparisons import cross
 from mmc_viz.commands.measures import Measure, measures_of
 from mmc_viz.commands.readme import check_place, rewrite
 from mmc_viz.commands.subjects import Subject
+from mmc_viz.files import locked, read_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,14 +155,23 @@ def _measure(subject: Subject, out: Path, arguments: argparse.Namespace) -> None
 
     if todo:
         jobs = [measure.job(subject) for measure in todo.values()]
-        ledger = _ledger(out, subject.name, identity, arguments)
-        judge_all(jobs, ledger, seed=arguments.seed, progress=not arguments.quiet, on_job=record)
-        ledger.remove()
+        with _ledger(out, subject.name, identity, arguments) as ledger:
+            judge_all(
+                jobs, ledger, seed=arguments.seed, progress=not arguments.quiet, on_job=record
+            )
     _audit(subject, arguments)
 
 
-def _ledger(out: Path, name: str, identity: dict[str, Any], arguments: argparse.Namespace) -> Any:
-    return open_ledger(out.with_name(f"{out.stem}-{name}.json"), identity, resume=arguments.resume)
+@contextmanager
+def _ledger(
+    out: Path, name: str, identity: dict[str, Any], arguments: argparse.Namespace
+) -> Iterator[Ledger]:
+    """Give a ledger of its own to what is measured under a name; gone when all is measured."""
+    place = out.with_name(f"{out.stem}-{name}.json")
+    with locked(place):
+        ledger = open_ledger(place, identity, resume=arguments.resume)
+        yield ledger
+        ledger.remove()
 
 
 def _is_known(subject: Subject, measure: Measure, seed: int) -> bool:
@@ -249,9 +260,8 @@ def _transfers(
             continue
         attack = partial(mim, eps=eps, objective="margin", steps=20)
         job = Job(f"transfer, {dataset}", len(group[0].images), partial(cross, group, attack))
-        ledger = _ledger(out, f"transfer-{dataset}", settings, arguments)
-        verdicts = judge_all([job], ledger, seed=arguments.seed, progress=not arguments.quiet)
-        ledger.remove()
+        with _ledger(out, f"transfer-{dataset}", settings, arguments) as ledger:
+            verdicts = judge_all([job], ledger, seed=arguments.seed, progress=not arguments.quiet)
         correct = verdicts[job.name]["correct"]
         sides = range(len(group))
         count = [[sum(image[s][t] for image in correct) for t in sides] for s in sides]
@@ -262,10 +272,10 @@ def _transfers(
 
 def _read(path: Path) -> dict[str, Any]:
     """Read the results so far, if there are any."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except ValueError:
+    try:
+        values = read_json(path)
+    except (OSError, ValueError):
         raise ValueError(f"The file {path} is damaged; delete it, and it is made anew.") from None
     return values if isinstance(values, dict) else {}

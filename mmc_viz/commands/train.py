@@ -231,7 +231,7 @@ def train_and_save(
     ranks: Any = None,
 ) -> Any:
     """Train, save the model with its card, and give the card; only the first rank saves."""
-    from mmc_viz.checkpoints import Card, save_model, software_versions
+    from mmc_viz.checkpoints import Card, has_progress, save_model, software_versions
     from mmc_viz.distributed import ALONE
     from mmc_viz.training import train
     from mmc_viz.training.testing import examine
@@ -286,7 +286,15 @@ def train_and_save(
         and (kept is None or kept.uniform),
         command=command,
     )
-    return save_model(out, result.model, card)
+    try:
+        return save_model(out, result.model, card)
+    except OSError as error:
+        kept = (
+            "`--resume` goes on from what is kept there" if has_progress(out) else "nothing is kept"
+        )
+        raise OSError(
+            f"The model cannot be saved in {out} ({error.strerror}). Make room; {kept}."
+        ) from None
 
 
 def head_names() -> list[str]:
