@@ -1,0 +1,7 @@
+"""`python -m fuzzing`, in the folder of the tests."""
+
+import sys
+
+from fuzzing.running import main
+
+sys.exit(main())
