@@ -222,6 +222,7 @@ PANEL = ("runs", 1, "panels", 0)
     ("apply", "message"),
     [
         (change("format", to=2), "`format`"),
+        (change("format", to=True), "`format`"),
         (change("surplus", to=2), "must hold"),
         (change("class_names", to=[]), "class_names"),
         (change("class_names", to=[1, 2, 3]), "class_names"),
@@ -249,6 +250,8 @@ PANEL = ("runs", 1, "panels", 0)
         (change(*PANEL, "surplus", to=0), "a panel"),
         (change(*PANEL, "offset", to=0), "gaps"),
         (change(*PANEL, "offset", to=-1), "gaps"),
+        (change(*PANEL, "offset", to=144.0), "gaps"),
+        (change("runs", 0, "panels", 0, "offset", to=False), "gaps"),
         (change(*PANEL, "predictions", 0, 0, to=3), "predictions"),
         (change(*PANEL, "predictions", 0, to=[0]), "predictions"),
         (change(*PANEL, "success", 0, 0, to=2), "success"),

@@ -414,6 +414,18 @@ def test_a_missing_field_is_named(name, folder):
         ({"config": {"head_options": [1]}}, "`config.head_options` must be of type dict"),
         ({"config": {"head_options": None}}, "`config.head_options` must be of type dict"),
         ({"config": {"head_options": {"groups": [0] * 11}}}, "holds 11 values for 'groups'"),
+        ({"command": "mmc-viz\nrm -r /"}, "a text with a line break or another sign that acts"),
+        ({"versions": {"\x1b[2J": 1}}, "another sign that acts: '\\x1b[2J'"),
+        ({"class_names": ["\u202egnp"] * 10}, "another sign that acts"),
+        ({"class_names": ["\ud800"] * 10}, "another sign that acts"),
+        ({"seed": 2**63}, "it holds a whole number of 64 bits"),
+        ({"versions": json.loads("[" * 20 + "]" * 20)}, "`versions` must be of type dict"),
+        ({"history": [{"a": json.loads("[" * 20 + "]" * 20)}]}, "it is nested too deeply"),
+        ({"measured": [{"accuracy": "<b>"}]}, "`accuracy` of a measurement must be a number"),
+        ({"measured": [{"low": 2, "high": 0.1}]}, "`low` of a measurement must be in 0 .. 1"),
+        ({"measured": [{"low": 0.1}]}, "one end of an interval without the other"),
+        ({"measured": [{"masked": True}]}, "`masked` of a measurement must be true or false"),
+        ({"measured": [{"median_distance": []}]}, "`median_distance` of a measurement"),
     ],
 )
 def test_a_card_with_wrong_values_is_refused(changes, words, folder):
@@ -509,6 +521,34 @@ def test_a_cards_sizes_cost_no_memory_before_they_are_checked(folder, monkeypatc
     rewrite(folder, dim=100_000, num_classes=100_000, class_names=["x"] * 100_000)
     monkeypatch.setattr(folders, "make_classifier", lambda *a, **k: pytest.fail("built"))
     assert "need a larger file" in refusal(load_model, folder)
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.safetensors"])
+def test_pipes_devices_and_huge_files_are_refused_unread(name, folder):
+    path = folder / name
+    os.truncate(path, 10 << 30)  # of which the disk holds nothing
+    assert "more than" in refusal(load_model, folder)
+    path.unlink()
+    os.mkfifo(path)
+    assert "card.json" in refusal(load_model, folder) or "no regular file" in refusal(
+        load_model, folder
+    )
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert "card.json" in refusal(load_model, folder) or "no regular file" in refusal(
+        load_model, folder
+    )
+
+
+def test_a_number_beyond_all_floats_is_refused(folder):
+    text = (folder / "card.json").read_text()
+    (folder / "card.json").write_text(text.replace('"loss": 0.5', '"loss": 1e999'))
+    message = refusal(load_card, folder)
+    assert "no number that JSON knows" in message or "finite" in message
+
+
+def test_a_folder_whose_name_breaks_lines_is_refused_before_the_training(tmp_path):
+    assert "a name of one line" in refusal(check_writable, tmp_path / "a\nb")
 
 
 def test_an_unknown_device_is_refused():

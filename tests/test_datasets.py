@@ -1,6 +1,8 @@
 import gzip
 import hashlib
+import io
 import json
+import os
 import pickle
 import re
 import shutil
@@ -10,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.error
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ import torch
 from PIL import Image
 
 from mmc_viz import locations
-from mmc_viz.datasets import DATASETS, Dataset, load_dataset
+from mmc_viz.datasets import DATASETS, Dataset, folders, load_dataset
 from mmc_viz.datasets.superclasses import CIFAR100_SUPERCLASSES, superclass_indices
 from mmc_viz.datasets.torchvision_readers import import_torchvision
 
@@ -197,7 +200,16 @@ def test_digits_are_stratified():
     assert (test - whole * 360 / 1797).abs().max() < 1
 
 
-@pytest.mark.parametrize("content", [None, "", "{}", '{"test": [3, 2]}', '{"test": [1, 1797]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, "", "{}", "[]", '{"test": [3, 2]}', '{"test": [1, 1797]}', "[" * 100_000),
+        json.dumps({"test": list(range(359))}),
+        json.dumps({"test": [*range(359), 1797]}),
+        json.dumps({"test": [float(i) for i in range(360)]}),
+        json.dumps({"test": [False, True, *range(2, 360)]}),
+    ],
+)
 def test_a_damaged_split_of_digits_is_reported(content, tmp_path, monkeypatch):
     monkeypatch.setattr("mmc_viz.datasets.digits.SAMPLES_DIR", tmp_path)
     if content is not None:
@@ -257,6 +269,39 @@ def test_a_truncated_sample_is_reported(tmp_path, monkeypatch):
     for content in (whole[: len(whole) // 2], bytes(broken)):
         (tmp_path / "fashion_mnist_test.npz").write_bytes(content)
         assert "fashion_mnist_test.npz" in error_of("fashion_mnist", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        ("images", np.zeros((1000, 28, 27), np.uint8), "bytes for a shape of"),
+        ("images", np.zeros((28, 1000, 28), np.uint8), "not bytes of [1000, 28, 28]"),
+        ("images", np.zeros((1000, 28, 14), np.uint16), "not bytes of [1000, 28, 28]"),
+        ("images", np.zeros((1000, 28, 28), np.uint8, order="F"), "not bytes of"),
+        ("images", np.zeros((1000, 28, 28), np.int8), "holds int8 of shape"),
+        ("labels", np.full(1000, 10, np.uint8), "it has a label 10"),
+        ("labels", np.array([None] * 1000), "labels"),
+    ],
+)
+def test_a_sample_of_another_shape_is_reported(name, array, words, tmp_path, monkeypatch):
+    with np.load(locations.SAMPLES_DIR / "fashion_mnist_test.npz") as stored:
+        arrays = dict(stored) | {name: array}
+    monkeypatch.setattr("mmc_viz.datasets.fashion_sample.SAMPLES_DIR", tmp_path)
+    np.savez_compressed(tmp_path / "fashion_mnist_test.npz", **arrays)
+    assert words in error_of("fashion_mnist", root=tmp_path)
+
+
+def test_a_sample_that_claims_or_holds_too_much_is_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr("mmc_viz.datasets.fashion_sample.SAMPLES_DIR", tmp_path)
+    path = tmp_path / "fashion_mnist_test.npz"
+    claim = str({"descr": "|u1", "fortran_order": False, "shape": (2**40, 28, 28)})
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + claim.ljust(117).encode() + b"\n"
+    for content in (header, header + bytes(784_000), bytes(50_000_000)):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("images.npy", content)
+        assert "`images` h" in error_of("fashion_mnist", root=tmp_path)
+    os.truncate(path, 10 << 30)
+    assert "more than 1,000,000 bytes" in error_of("fashion_mnist", root=tmp_path)
 
 
 def test_the_licence_of_the_sample_is_shipped():
@@ -348,6 +393,56 @@ def test_idx_files_that_do_not_belong_together_are_reported(idx):
     ):
         write_idx(paths[0].parent, "t10k", *wrong)
         assert "do not belong together" in error_of("mnist", root=root)
+
+
+@pytest.mark.parametrize("sizes", [(2**32 - 1,) * 3, (2**31, 28, 28), (0, 28, 28), (12, 28, 27)])
+def test_a_header_that_claims_other_sizes_takes_no_memory(idx, sizes, monkeypatch):
+    root, paths, images, _ = idx
+    paths[0].write_bytes(struct.pack(">4I", 0x803, *sizes) + images.tobytes())
+    monkeypatch.setattr(np, "frombuffer", lambda *a, **k: pytest.fail("took memory"))
+    assert f"9,408 numbers for a shape of {list(sizes)}" in error_of("mnist", root=root)
+
+
+def test_idx_files_beyond_the_official_size_are_refused_unread(idx):
+    root, paths, _, _ = idx
+    for path, most in zip(paths, (7_840_016, 10_008), strict=True):
+        whole = path.read_bytes()
+        os.truncate(path, 10 << 30)  # of which the disk holds nothing
+        assert f"more than {most:,} bytes" in error_of("mnist", root=root)
+        path.write_bytes(whole)
+
+
+def test_of_a_packed_idx_file_no_more_is_unpacked_than_the_official_one_holds(idx):
+    root, paths, _, _ = idx
+    archive = Path(f"{paths[1]}.gz")
+    paths[1].unlink()
+    archive.write_bytes(gzip.compress(bytes(5_000_000)))  # of 5 kB
+    assert "holds more than the 10,008 bytes of the official file" in error_of("mnist", root=root)
+    os.truncate(archive, 10 << 30)
+    assert "damaged or cannot be read (it has more than" in error_of("mnist", root=root)
+    assert sorted(file.name for file in archive.parent.iterdir()) == [paths[0].name, archive.name]
+
+
+def test_pipes_and_devices_do_not_stop_the_reading(idx):
+    root, paths, _, _ = idx
+    paths[0].unlink()
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        make(paths[0])
+        assert "downloading it failed" in error_of("mnist", root=root)
+        paths[0].rename(f"{paths[0]}.gz")
+        assert "downloading it failed" in error_of("mnist", root=root)
+        Path(f"{paths[0]}.gz").unlink()
+
+
+def test_what_torchvision_once_converted_is_left_alone(idx):
+    root, _, images, _ = idx
+    bomb = pickle.dumps(Bomb(root / "opened"))
+    (root / "MNIST" / "processed").mkdir()
+    for name in ("training.pt", "test.pt"):
+        (root / "MNIST" / "processed" / name).write_bytes(bomb)
+    assert torch.equal(load_dataset("mnist", root=root).images[:, 0], torch.from_numpy(images))
+    assert "downloading it failed" in error_of("mnist", "train", root=root)
+    assert not (root / "opened").exists()
 
 
 # --- downloads ----------------------------------------------------------------------------------
@@ -540,10 +635,20 @@ def test_cifars_archive_in_the_root_is_unpacked_without_a_network(cifar, monkeyp
     name, root, folder, rows, _ = cifar
     reader = getattr(import_torchvision().datasets, name.upper())
     archive = root / reader.filename
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(folder, folder.name)
+        tar.add(folder / reader.meta["filename"], "../../../escaped")
+    outside = {path.name for path in root.parent.iterdir()}
     shutil.rmtree(folder)
     assert "downloading it failed" in error_of(name, root=root), "its MD5 is not the official one"
+    assert {path.name for path in root.parent.iterdir()} == outside
+    assert [path.name for path in root.iterdir()] == [archive.name]
+    with tarfile.open(archive, "w:gz") as tar:
+        for file, content in kept.items():
+            entry = tarfile.TarInfo(f"{folder.name}/{file}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
     monkeypatch.setattr(reader, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
     assert torch.equal(load_dataset(name, root=root).images.flatten(1), torch.from_numpy(rows))
     assert sorted(path.name for path in root.iterdir()) == sorted([archive.name, folder.name])
@@ -685,6 +790,69 @@ def test_a_decompression_bomb_is_refused(pictures, monkeypatch, allowed):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", allowed)
     message = error_of(f"folder:{pictures}")
     assert "decompression bomb" in message and "0.png" in message
+
+
+def test_a_picture_beyond_all_measure_is_refused(pictures, monkeypatch):
+    path = pictures / "test" / "cat" / "0.png"
+    monkeypatch.setattr(folders, "LARGEST_PICTURE", 63)
+    assert "more than 63 pixels" in error_of(f"folder:{pictures}")
+    os.truncate(path, 10 << 30)
+    assert "more than 268,435,456 bytes" in error_of(f"folder:{pictures}")
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.ppm", "x.gif"])
+def test_pipes_and_devices_are_no_pictures(pictures, name):
+    path = pictures / "test" / "cat" / name
+    os.mkfifo(path)
+    assert f"{path} cannot be read (it is no regular file)" in error_of(f"folder:{pictures}")
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert f"{path} is a link that leads out of {pictures}" in error_of(f"folder:{pictures}")
+
+
+def test_a_file_that_pillow_would_hand_to_another_program_is_refused(pictures):
+    path = pictures / "test" / "cat" / "0.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
+    with Image.open(path) as picture:
+        assert picture.format == "EPS", "Pillow knows it, so its ending would not have helped"
+    assert "it is none of PNG, JPEG" in error_of(f"folder:{pictures}")
+
+
+def test_links_lead_within_the_folder_alone(pictures, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shutil.copy(pictures / "test" / "cat" / "0.png", elsewhere / "private.png")
+    inside = pictures / "test" / "cat" / "1.png"
+    inside.symlink_to("../../train/cat/1.png")
+    assert len(load_dataset(f"folder:{pictures}", size=8)) == 3
+    (elsewhere / "link").symlink_to(pictures)
+    assert len(load_dataset(f"folder:{elsewhere / 'link'}", size=8)) == 3, "PATH may be a link"
+    inside.unlink()
+    inside.symlink_to(elsewhere / "private.png")
+    assert f"{inside} is a link that leads out of {pictures}" in error_of(f"folder:{pictures}")
+    inside.unlink()
+    shutil.rmtree(pictures / "test" / "cat")
+    (pictures / "test" / "cat").symlink_to(elsewhere)
+    assert "is a link that leads out of" in error_of(f"folder:{pictures}")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2Jcat", "\u202egnp", "a\u2028b"])
+def test_names_that_cannot_be_printed_are_refused(pictures, name):
+    for split in ("train", "test"):
+        shutil.copytree(pictures / split / "dog", pictures / split / name)
+    message = error_of(f"folder:{pictures}")
+    assert "needs a name of one line" in message and repr(name) in message
+    for split in ("train", "test"):
+        shutil.rmtree(pictures / split / name)
+    shutil.copy(pictures / "test" / "dog" / "0.png", pictures / "test" / "dog" / f"{name}.png")
+    assert "needs a name of one line" in error_of(f"folder:{pictures}")
+
+
+def test_names_in_other_scripts_are_welcome(pictures):
+    names = ["Größe", "猫", "می\u200cخواهم", "👩\u200d🔬", "<b>"]
+    for name in names:
+        for split in ("train", "test"):
+            shutil.copytree(pictures / split / "dog", pictures / split / name)
+    assert set(load_dataset(f"folder:{pictures}", size=8).class_names) == {"cat", "dog", *names}
 
 
 def test_missing_empty_and_different_folders_are_named(pictures):

@@ -40,7 +40,7 @@ def unpack(data: bytes) -> Bundle:
     except (ValueError, RecursionError):
         raise ValueError("the bundle is damaged: its header is not JSON in UTF-8.") from None
     _demand(type(header) is dict, "its header is not an object")
-    if header.get("format") != FORMAT:
+    if type(header.get("format")) is not int or header["format"] != FORMAT:
         raise ValueError(
             f"`format` of a bundle must be {FORMAT}; got {header.get('format')!r:.40}."
         )
@@ -73,7 +73,8 @@ def unpack(data: bytes) -> Bundle:
             )
             others = bundle.runs[name].panels
             _demand(type(title) is str and title not in others, "titles of panels must differ")
-            _demand(start == offset, "panels must follow each other without gaps")
+            in_turn = type(start) is int and start == offset
+            _demand(in_turn, "panels must follow each other without gaps")
             others[title] = _read_panel(stream, tables, len(epsilons), shape, len(names))
             offset += others[title].images.numel()
     stream.close()

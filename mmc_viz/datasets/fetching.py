@@ -53,7 +53,8 @@ def unpack(name: str, path: Path, largest: tuple[int, ...]) -> None:
             os.replace(unpacked, path)
     except ValueError as error:
         raise ValueError(
-            f"`{name}`: {archive} is damaged ({error}). Delete it, and it will be downloaded again."
+            f"`{name}`: {archive} is damaged or cannot be read ({error}). Delete it, and it will "
+            "be downloaded again."
         ) from None
     except OSError as error:
         raise ValueError(

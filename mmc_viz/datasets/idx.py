@@ -67,14 +67,16 @@ def unpack_idx(archive: Path, largest: tuple[int, ...]) -> bytes:
 
     Raises
     ------
-    OSError
-        If the archive cannot be read, is no regular file, or larger than what is not packed at all.
     ValueError
-        If it is damaged, or holds more.
+        If the archive cannot be read, is no regular file or damaged, or larger than what is not
+        packed at all, or if it holds more.
     """
     most = most_bytes(largest)
-    # What cannot be made smaller becomes larger, but by less than a thousandth.
-    packed = read_whole(archive, most + most // 1000 + 1000)
+    try:
+        # What cannot be made smaller becomes larger, but by less than a thousandth.
+        packed = read_whole(archive, most + most // 1000 + 1000)
+    except OSError as error:
+        raise ValueError(error.strerror) from None
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
             content = file.read(most + 1)
