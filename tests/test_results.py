@@ -474,9 +474,7 @@ def test_a_row_is_found_again_from_the_shipped_files(name):
         and measure.methods[0].settings.get("steps") == 10
     ]
     assert [measure.methods[0].name for measure in wanted] == ["pgd", "pgd_targeted"] * 2
-    subject = command.Subject(
-        name, load_model(name), card.weights_sha256, data, data.inputs(), data.labels
-    )
+    subject = command.subject_of(name, load_model(name), card, data, "cpu")
     from mmc_viz.commands.chunks import Ledger, judge_all
 
     for measure in wanted:

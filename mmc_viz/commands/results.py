@@ -28,7 +28,7 @@ from mmc_viz.commands.chunks import Job, Ledger, Verdicts, judge_all, open_ledge
 from mmc_viz.commands.comparisons import cross
 from mmc_viz.commands.measures import Measure, measures_of
 from mmc_viz.commands.readme import check_place, rewrite
-from mmc_viz.commands.subjects import Subject
+from mmc_viz.commands.subjects import Subject, subject_of
 from mmc_viz.files import locked, read_json
 
 
@@ -119,17 +119,8 @@ def _subjects(names: list[str], arguments: argparse.Namespace) -> list[Subject]:
     subjects = []
     for name, card in cards.items():
         if card.dataset["name"] in data:
-            images = data[card.dataset["name"]]
-            subjects.append(
-                Subject(
-                    name,
-                    load_model(name, device=device),
-                    card.weights_sha256,
-                    images,
-                    images.inputs(device),
-                    images.labels.to(device),
-                )
-            )
+            model, images = load_model(name, device=device), data[card.dataset["name"]]
+            subjects.append(subject_of(name, model, card, images, device))
     return subjects
 
 

@@ -19,6 +19,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mmc_viz.files import read_json
+from mmc_viz.texts import is_plain
 
 INDEX = "shards.json"
 FORMAT = 1
@@ -201,10 +202,10 @@ def _fault(values: Any) -> str:
         if type(values[name]) is not int or values[name] < 1:
             return f"`{name}` must be a whole number of at least 1"
     if not _is_word(values["name"]):
-        return "`name` must be printable text"
+        return "`name` must be text of one line"
     classes = values["class_names"]
     if type(classes) is not list or not classes or not all(map(_is_word, classes)):
-        return "`class_names` must be a list of printable texts"
+        return "`class_names` must be a list of texts of one line"
     splits = values["splits"]
     if type(splits) is not dict or not splits or not splits.keys() <= set(SPLITS):
         return f"`splits` must hold nothing but {' or '.join(SPLITS)}"
@@ -222,7 +223,7 @@ def _fault_of_split(split: Any, images_per_shard: int) -> str:
     if type(split["count"]) is not int or not 1 <= split["count"] <= MOST_IMAGES:
         return f"`count` must be in 1..{MOST_IMAGES:,}"
     if not _is_word(split["source"]):
-        return "`source` must be printable text"
+        return "`source` must be text of one line"
     shards, needed = split["shards"], -(-split["count"] // images_per_shard)
     if type(shards) is not list or len(shards) != needed:
         return f"`shards` must be a list of {needed} checksums, one a shard"
@@ -232,8 +233,7 @@ def _fault_of_split(split: Any, images_per_shard: int) -> str:
 
 
 def _is_word(value: Any) -> bool:
-    """Whether it can be printed in one line, and moves no cursor."""
-    return type(value) is str and value.isprintable()
+    return type(value) is str and is_plain(value)
 
 
 def _is_sha256(value: Any) -> bool:

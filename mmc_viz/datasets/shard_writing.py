@@ -27,6 +27,7 @@ from mmc_viz.datasets.dataset import fingerprint
 from mmc_viz.datasets.shard_index import INDEX, MOST_IMAGES, SPLITS, Index, Shards, Split
 from mmc_viz.datasets.shards import SHARD_BYTES
 from mmc_viz.files import locked, write_through, write_whole
+from mmc_viz.texts import is_plain
 
 #: What a process that was killed may have left.
 _DRAFT = re.compile(rf"({'|'.join(SPLITS)})\.(images|labels)\.part|{INDEX}\.\d+\.part")
@@ -80,6 +81,8 @@ def write_shards(
         If the data set cannot be read, or the folder cannot be written or is not empty. Nothing
         is left behind.
     """
+    if not is_plain(dataset):
+        raise ValueError(f"`dataset` must have a name of one line; got {dataset!r}.")
     splits = list(dict.fromkeys(splits))
     if not splits or not set(splits) <= set(SPLITS):
         raise ValueError(f"`splits` must be some of {', '.join(SPLITS)}; got {splits}.")
@@ -149,9 +152,6 @@ def _check_sources(sources: dict[str, _Source]) -> None:
             raise ValueError(
                 f"A split must have 1 to {MOST_IMAGES:,} images; {split} has {count:,}."
             )
-    for class_name in first.class_names:
-        if not class_name.isprintable():
-            raise ValueError(f"The names of classes must be printable; got {class_name!r}.")
 
 
 def _write(folder: Path, name: str, sources: dict[str, _Source], progress: bool) -> Shards:
