@@ -19,6 +19,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from mmc_viz.attacks import apgd, pgd
 from mmc_viz.bench.libraries import INSTALL, Attack, apgd_of_others, missing, pgd_of_others
 from mmc_viz.bench.passes import paid_in_full
-from mmc_viz.bench.timing import Measurement, one_thread, take_turns
+from mmc_viz.bench.timing import Measurement, one_thread, ratio, take_turns
 from mmc_viz.networks import make_classifier
 from mmc_viz.objectives import margin
 
@@ -72,11 +73,11 @@ COMPARISONS = (
     Comparison("pgd", _SMALL, {"steps": 20, "rounds": 5}),
     Comparison("apgd", _SMALL, {"steps": 20, "rounds": 5}),
     Comparison("pgd", _V1, {"steps": 10, "rounds": 5, "aim": "0.75"}),
-    Comparison("pgd", _V1, {"steps": 10, "rounds": 3}, handed_over=True),
-    Comparison("pgd", _V1, {"steps": 50, "rounds": 3, "aim": "0.75"}),
-    Comparison("apgd", _V1, {"steps": 20, "rounds": 3, "aim": "1.15"}),
-    Comparison("pgd", _V2, {"steps": 10, "rounds": 3, "rivals": False}),
-    Comparison("apgd", _V2, {"steps": 20, "rounds": 3, "rivals": False}),
+    Comparison("pgd", _V1, {"steps": 10, "rounds": 5}, handed_over=True),
+    Comparison("pgd", _V1, {"steps": 50, "rounds": 5, "aim": "0.75"}),
+    Comparison("apgd", _V1, {"steps": 20, "rounds": 5, "aim": "1.15"}),
+    Comparison("pgd", _V2, {"steps": 10, "rounds": 5, "rivals": False}),
+    Comparison("apgd", _V2, {"steps": 20, "rounds": 5, "rivals": False}),
 )
 
 
@@ -170,13 +171,14 @@ def _compare(
             torch.autograd.grad(plain(point).sum(), point)
 
     seconds = take_turns({"floor": floor, **runs}, rounds=rounds)
+    floored = f"floor {median(seconds['floor']):.2f} s"
     shape = "x".join(str(size) for size in images.shape)
     return [
-        Measurement(
+        ratio(
             f"{title} / floor, {scene.network}{'' if name == OURS else ', ' + name}",
-            seconds[name] / seconds["floor"],
-            "ratio",
-            f"{shape}; {seconds[name]:.2f} s CPU, floor {seconds['floor']:.2f} s; each image pays "
+            seconds[name],
+            seconds["floor"],
+            f"{shape}; {median(seconds[name]):.2f} s CPU, {floored}; each image pays "
             f"{passes.gradients / len(images):g} gradients and "
             f"{passes.forwards / len(images):g} passes without"
             + (f"; aim {aim}" if aim and name == OURS else ""),

@@ -5,25 +5,17 @@ proportions carry over. Each is taken in a fresh process, whose peak of memory i
 computes once at a small size, to load and compile what it needs, and then as often as asked.
 """
 
-import gc
 import json
-import os
-import re
-import resource
-import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmc_viz.bench.timing import Measurement
+from mmc_viz.bench.processes import answer_of, forget_peak, peak
+from mmc_viz.bench.timing import Measurement, measured
 from mmc_viz.centers import spread_centers
 from mmc_viz.checkpoints import load_model
 from mmc_viz.contours import loss_on_plane, loss_surface, plane_of
@@ -97,35 +89,27 @@ def features_of(count: int) -> tuple[Float[Tensor, "batch dim"], Int[Tensor, " b
 
 
 def report(task: str, size: int, rounds: int) -> None:
-    """Print the median seconds of a task and this process's peak of memory, as JSON."""
+    """Print the seconds of a task in each round and this process's peak of memory, as JSON."""
     torch.set_num_threads(THREADS)
     prepare(task, 21 if task.startswith("loss") else 200 if "centers" not in task else 8)()
     run, seconds = prepare(task, size), []
-    _forget_peak()
-    before = _peak()
+    forget_peak()
+    before = peak()
     for _ in range(rounds):
         start = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - start)
-    values = {"seconds": statistics.median(seconds), "before": before, "peak": _peak()}
-    print(json.dumps(values))
+    print(json.dumps({"seconds": seconds, "before": before, "peak": peak()}))
 
 
 def in_a_fresh_process(task: str, size: int, rounds: int, aim: str) -> list[Measurement]:
     """Run `report` in a new interpreter, and give its seconds and its peak of memory."""
     code = f"from mmc_viz.bench.features import report; report({task!r}, {size}, {rounds})"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": str(THREADS)},
-    )
-    values = json.loads(done.stdout.splitlines()[-1])
+    values = answer_of(code, threads=THREADS)
     what = f"{size} x {size}" if task.startswith("loss") else f"{size:,}"
     note = f"{THREADS} threads, {'median of ' + str(rounds) if rounds > 1 else 'one run'}"
     return [
-        Measurement(f"{task}, {what}", values["seconds"], "s", f"{note}; {aim}" if aim else note),
+        measured(f"{task}, {what}", values["seconds"], "s", f"{note}; {aim}" if aim else note),
         Measurement(
             f"{task}, {what}, peak memory",
             values["peak"],
@@ -133,19 +117,3 @@ def in_a_fresh_process(task: str, size: int, rounds: int, aim: str) -> list[Meas
             f"of the whole process; {values['before']:.0f} MB of it when the task began",
         ),
     ]
-
-
-def _peak() -> float:
-    """Most memory this process held since `_forget_peak`, in MB; elsewhere than on Linux, ever."""
-    with suppress(OSError):
-        held = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-        if held:
-            return int(held[1]) / 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes, on macOS
-
-
-def _forget_peak() -> None:
-    """Begin anew to note the most memory held, where the system can: loading took more."""
-    gc.collect()
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")

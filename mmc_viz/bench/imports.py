@@ -5,8 +5,9 @@ import resource
 import subprocess
 import sys
 from functools import partial
+from statistics import median
 
-from mmc_viz.bench.timing import Measurement, take_turns
+from mmc_viz.bench.timing import Measurement, ratio, take_turns
 
 MODULES = ("torch", "mmc_viz.attacks", "mmc_viz.training")
 
@@ -22,11 +23,12 @@ def measure() -> list[Measurement]:
         {module: partial(fresh, module) for module in MODULES}, rounds=5, clock=_children_cpu
     )
     return [
-        Measurement(
+        ratio(
             f"import {module} / import torch",
-            seconds[module] / seconds["torch"],
-            "ratio",
-            f"fresh interpreters; torch {seconds['torch']:.2f} s, {module} {seconds[module]:.2f} s",
+            seconds[module],
+            seconds["torch"],
+            f"fresh interpreters; torch {median(seconds['torch']):.2f} s, "
+            f"{module} {median(seconds[module]):.2f} s",
         )
         for module in MODULES[1:]
     ]

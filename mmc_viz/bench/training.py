@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
+from statistics import median
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmc_viz.bench.timing import Measurement, one_thread, take_turns
+from mmc_viz.bench.timing import Measurement, measured, one_thread, ratio, take_turns
 from mmc_viz.devices import choose_device
 from mmc_viz.networks import make_classifier
 from mmc_viz.training import TrainConfig
@@ -28,13 +29,13 @@ def measure() -> list[Measurement]:
         clock = time.perf_counter if device.type == "cuda" else time.process_time
         seconds = take_turns(steps, rounds=7 if device.type == "cpu" else 30, clock=clock)
     where = f"{NETWORK}, batch {batch}, {device.type}"
-    said = ", ".join(f"{head.upper()} {1e3 * seconds[head]:.0f} ms" for head in steps)
-    ratio = seconds["mmc"] / seconds["sce"]
-    found = [Measurement("training step, MMC / SCE", ratio, "ratio", f"{where}; {said}")]
+    said = ", ".join(f"{head.upper()} {1e3 * median(seconds[head]):.0f} ms" for head in steps)
+    note = f"{where}; {said}"
+    found = [ratio("training step, MMC / SCE", seconds["mmc"], seconds["sce"], note)]
     for head in steps:
-        rate = batch / seconds[head]
-        found.append(Measurement(f"training, {head.upper()}", rate, "images/s", where))
-        share = _share_of_peak(rate, device)
+        rates = [batch / second for second in seconds[head]]
+        found.append(measured(f"training, {head.upper()}", rates, "images/s", where))
+        share = _share_of_peak(median(rates), device)
         if share is not None:
             name = f"training, {head.upper()}, of the bfloat16 peak"
             found.append(Measurement(name, share, "share", where))

@@ -6,17 +6,18 @@ made here that holds one widget of each kind, as its default settings make it.
 
 import json
 import shutil
-import statistics
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
-from mmc_viz.bench.timing import Measurement
-from mmc_viz.browser import Lab, Visit, jupyter_lab, visit
+from mmc_viz.bench.timing import Measurement, measured
+from mmc_viz.browser import Lab, Visit, find_chromium, jupyter_lab, visit
 
 LESSON = Path(__file__).resolve().parents[2] / "notebooks" / "01_slide_epsilon.ipynb"
 PRESSES = 25
 ASKS = 5
+LESSONS = 3
 AIM = 2.0  # milliseconds from key press to the end of the draw call, where no kernel is asked
 AIM_BEYOND = 200.0  # milliseconds beyond the computation, where one is
 
@@ -26,12 +27,49 @@ _NAME = """(input) => (input.ariaLabel
 
 
 def measure() -> list[Measurement]:
-    """Time the first picture, the sliders of all widgets, and an attack at the student's wish."""
+    """Time the first picture, the sliders of all widgets, and an attack at the student's wish.
+
+    Raises
+    ------
+    ValueError
+        If there is no browser.
+    """
+    check_browser()
     return [*_lesson(), *_widgets()]
+
+
+def check_browser() -> None:
+    """Make sure that pages can be looked at.
+
+    Raises
+    ------
+    ValueError
+        If Playwright or a Chromium is missing.
+    """
+    if find_spec("playwright") is None or find_chromium() is None:
+        raise ValueError(
+            "A page needs Playwright (the extra `test`) and a Chromium (MMC_VIZ_CHROMIUM names it)."
+        )
 
 
 def _lesson() -> list[Measurement]:
     """Time lesson 01 from Run All."""
+    pictures, whole = zip(*(_run_lesson() for _ in range(LESSONS)), strict=True)
+    note = f"{LESSONS} times, kernel warm; aim 15 s"
+    return [
+        measured("Run All to first picture", pictures, "s", note),
+        measured("Run All to last cell", whole, "s", f"lesson 01, {LESSONS} times"),
+    ]
+
+
+def first_pictures(times: int) -> list[float]:
+    """Give the seconds from Run All to the first picture of lesson 01, in so many JupyterLabs."""
+    check_browser()
+    return [_run_lesson(to_the_end=False)[0] for _ in range(times)]
+
+
+def _run_lesson(*, to_the_end: bool = True) -> tuple[float, float]:
+    """Run lesson 01 in a JupyterLab of its own; give the seconds to its first picture and all."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(LESSON, folder)
         with jupyter_lab(Path(folder)) as lab, visit() as student:
@@ -40,12 +78,9 @@ def _lesson() -> list[Measurement]:
             student.run_all()
             student.page.wait_for_selector('.mmcviz-explorer[data-ready="true"]', timeout=120_000)
             first_picture = time.perf_counter() - start
-            student.wait_until_idle(240)
-            notebook = time.perf_counter() - start
-    return [
-        Measurement("Run All to first picture", first_picture, "s", "once, kernel warm; aim 15 s"),
-        Measurement("Run All to last cell", notebook, "s", "lesson 01, once"),
-    ]
+            if to_the_end:
+                student.wait_until_idle(240)
+            return first_picture, time.perf_counter() - start
 
 
 def _widgets() -> list[Measurement]:
@@ -101,7 +136,7 @@ def _sliders(student: Visit, kind: str, place: int) -> list[Measurement]:
         label = slider.evaluate(_NAME) or f"slider {number + 1}"
         note = f"{PRESSES} presses, {min(times):.1f} to {max(times):.1f} ms; aim {AIM:g} ms"
         name = f"{kind}, {label.lower()}: key press to repaint, no kernel"
-        found.append(Measurement(name, statistics.median(times), "ms", note))
+        found.append(measured(name, times, "ms", note))
     return found
 
 
@@ -128,4 +163,4 @@ def _beyond(lab: Lab, student: Visit, place: int) -> Measurement:
         beyond.append(waited - 1000 * float(lab.ask(f"print(shown_{place}.seconds)")))
     note = f"{ASKS} attacks, {min(beyond):.0f} to {max(beyond):.0f} ms; aim {AIM_BEYOND:g} ms"
     name = "epsilon-explorer, attack now: click to picture, beyond the attack itself"
-    return Measurement(name, statistics.median(beyond), "ms", note)
+    return measured(name, beyond, "ms", note)
