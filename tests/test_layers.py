@@ -77,7 +77,7 @@ MAY_IMPORT = COMPUTE | {
         "texts",
     },  # talks to the kernel in text, and so needs nothing else of ours
     "browser": set(),  # a page seen from outside
-    "bench": {*COMPUTE, "widgets", "browser"},
+    "bench": {*COMPUTE, "widgets", "browser", "export"},
     "gallery": {*COMPUTE, "figures"},
     "commands": {*COMPUTE, "figures", "gallery", "bench", "export"},
     # The entries name everything and import lazily.
