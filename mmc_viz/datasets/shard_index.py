@@ -19,7 +19,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mmc_viz.files import read_json
-from mmc_viz.texts import is_plain
+from mmc_viz.texts import is_plain, shorten
 
 INDEX = "shards.json"
 FORMAT = 1
@@ -184,7 +184,7 @@ def read_index(folder: str | Path) -> Shards:
         raise ValueError(f"The index {folder / INDEX} is damaged ({error}).") from None
     why = _fault(values)
     if why:
-        raise ValueError(f"The index {folder / INDEX} is not one of ours: {why}.")
+        raise ValueError(f"The index {folder / INDEX} is not one of ours: {shorten(why)}.")
     splits = {name: Split(**split) for name, split in values["splits"].items()}
     return Shards(folder, Index(**values | {"splits": splits}))
 
@@ -194,7 +194,7 @@ def _fault(values: Any) -> str:
     if type(values) is not dict:
         return "it is no JSON object"
     if values.get("format") != FORMAT:
-        return f"its format is {values.get('format')!r}, and this version reads {FORMAT}"
+        return f"its format is not {FORMAT}, which this version reads"
     fields = Index.__dataclass_fields__.keys()
     if values.keys() != fields:
         return f"fields are missing or unknown: {sorted(values.keys() ^ fields)}"
