@@ -452,7 +452,7 @@ def test_an_unknown_name_is_refused_with_the_legal_ones(words, legal, run):
             "one superclass for each of the 10 classes; got 2",
         ),
         (["train", "--radius", "-1"], "`radius` must be positive and finite; got -1.0"),
-        (["train", *TINY, "--lr", "1e30"], "a smaller `lr` than 1e+30 usually helps"),
+        (["train", *TINY, "--lr", "1e30"], "A smaller `lr` than 1e+30 usually helps"),
         (["train", "--dataset", "folder:nowhere"], "There is no folder nowhere/train"),
         (["train", "--dataset", "mnist"], "downloading it failed: <urlopen error no network"),
         (["train", "--dataset", "mnist", "--data-root", "nowhere"], "got 'nowhere'. Make it"),

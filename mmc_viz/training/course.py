@@ -193,8 +193,14 @@ class Course:
             if momentum is not None:
                 tensors[f"momentum.{name}"] = momentum
         tensors["total"] = self._total
-        kept = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-        return State(kept, {"taken": self.taken})
+        contiguous = torch.contiguous_format  # as files want it
+        return State(
+            {
+                name: value.detach().cpu().clone(memory_format=contiguous)
+                for name, value in tensors.items()
+            },
+            {"taken": self.taken},
+        )
 
     def restore(self, state: State) -> None:
         """Go to where a run with the same configuration and images was.
