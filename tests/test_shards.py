@@ -16,7 +16,7 @@ from PIL import Image
 
 from mmc_viz.datasets import load_dataset, shard_writing, shards
 from mmc_viz.datasets.shard_checking import verify
-from mmc_viz.datasets.shard_index import INDEX
+from mmc_viz.datasets.shard_index import INDEX, read_index
 from mmc_viz.datasets.shard_writing import write_shards
 from mmc_viz.training import TrainConfig, train
 
@@ -131,6 +131,22 @@ def test_a_model_comes_out_the_same_bit_for_bit(written):
     assert all(torch.equal(memory[name], mapped[name]) for name in memory)
 
 
+def test_the_command_trains_the_same_model(written, run, tmp_path, monkeypatch):
+    """Augmented the same way too, though nobody says that these are digits."""
+    monkeypatch.chdir(tmp_path)
+    words = ["--network", "small_cnn", "--epochs", 1, "--limit", 100, "--device", "cpu", "--quiet"]
+    cards = []
+    for name in ("digits", f"shards:{written}"):
+        words += ["--out", f"model-{len(cards)}"]
+        assert run("train", "--dataset", name, *words)[::2] == (0, "")
+        cards.append(json.loads((tmp_path / f"model-{len(cards)}" / "card.json").read_text()))
+    memory, mapped = cards
+    assert mapped["weights_sha256"] == memory["weights_sha256"]
+    assert mapped["dataset"] == memory["dataset"] | {"name": f"shards:{written}"}
+    assert mapped["config"] == memory["config"] | {"dataset": f"shards:{written}"}
+    assert mapped["config"]["augmentation"] == "shift"
+
+
 def test_pictures_are_read_as_by_the_folder_itself(tmp_path):
     generator = np.random.default_rng(0)
     for split, class_name, count in itertools.product(("train", "test"), "abc", (3,)):
@@ -153,6 +169,7 @@ def test_pictures_are_read_as_by_the_folder_itself(tmp_path):
 def test_shards_can_be_written_from_shards(written, tmp_path):
     write_shards(f"shards:{written}", tmp_path / "again", splits=["test"], progress=False)
     assert load(tmp_path / "again", "test").sha256 == load(written, "test").sha256
+    assert read_index(tmp_path / "again").index.name == "digits"
     message = refusal(load, tmp_path / "again", "train")
     assert "has no split 'train', only test" in message
 

@@ -41,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def setting(flag: str, kind: Callable, text: str, **more) -> None:
         settings.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text, **more)
 
-    setting("--dataset", str, "digits, fashion_mnist, mnist, cifar10, cifar100 or folder:PATH")
+    setting(
+        "--dataset",
+        str,
+        "digits, fashion_mnist, mnist, cifar10, cifar100, folder:PATH or shards:PATH",
+    )
     setting("--head", str, f"training objective: {', '.join(head_names())} (mmc)")
     setting(
         "--head-option",
@@ -157,9 +161,20 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Any, Path]:
     settings = {name: given[name] for name in names if name in given}
     settings["head_options"] = _together(given.get("head_option", []))
     start = TrainConfig() if arguments.recipe is None else recipe(arguments.recipe)
-    config = replace(start, **settings).resolved()
+    config = _augmented_as_written(replace(start, **settings)).resolved()
     source = Path(config.dataset.partition(":")[2] or config.dataset).absolute().name
     return config, arguments.out or Path("runs") / f"{source}-{config.head}"
+
+
+def _augmented_as_written(config: Any) -> Any:
+    """Let shards be augmented as the data set that was written to them, where nothing is said."""
+    from mmc_viz.datasets import SHARDS_PREFIX
+    from mmc_viz.datasets.shard_index import read_index
+
+    if config.augmentation is not None or not config.dataset.startswith(SHARDS_PREFIX):
+        return config
+    written = read_index(config.dataset.removeprefix(SHARDS_PREFIX)).index.name
+    return replace(config, augmentation=replace(config, dataset=written).resolved().augmentation)
 
 
 def _train(config: Any, out: Path, device: Any, ranks: Any, arguments: argparse.Namespace) -> int:

@@ -22,9 +22,17 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mmc_viz.datasets import FOLDER_PREFIX, folders, load_dataset
+from mmc_viz.datasets import FOLDER_PREFIX, SHARDS_PREFIX, folders, load_dataset
 from mmc_viz.datasets.dataset import fingerprint
-from mmc_viz.datasets.shard_index import INDEX, MOST_IMAGES, SPLITS, Index, Shards, Split
+from mmc_viz.datasets.shard_index import (
+    INDEX,
+    MOST_IMAGES,
+    SPLITS,
+    Index,
+    Shards,
+    Split,
+    read_index,
+)
 from mmc_viz.datasets.shards import SHARD_BYTES
 from mmc_viz.files import locked, write_through, write_whole
 from mmc_viz.texts import is_plain
@@ -88,6 +96,8 @@ def write_shards(
         raise ValueError(f"`splits` must be some of {', '.join(SPLITS)}; got {splits}.")
     sources = {split: _source(dataset, split, size, root) for split in splits}
     _check_sources(sources)
+    if dataset.startswith(SHARDS_PREFIX):  # what is only copied keeps its name
+        dataset = read_index(dataset.removeprefix(SHARDS_PREFIX)).index.name
     folder = Path(folder).expanduser()
     made = not folder.exists()
     try:
