@@ -23,7 +23,7 @@ from mmc_viz.training import TrainConfig, train
 from mmc_viz.training.adversary import worst_in_ball
 from mmc_viz.training.augmentation import augment
 from mmc_viz.training.config import AUGMENTATIONS, DECAYS, SCHEDULES
-from mmc_viz.training.course import channel_statistics, decay_groups, train_step
+from mmc_viz.training.course import Course, channel_statistics, decay_groups, train_step
 from mmc_viz.training.testing import intra_class_distance
 
 
@@ -616,6 +616,46 @@ def test_a_folder_of_cifar100_s_classes_comes_back_with_its_superclasses(
     assert torch.equal(loaded.head.centers, trained.head.centers)
     status, _, err = run("train", *words.split(), "--dim", "3", "--out", "flat")
     assert status == 2 and "`dim` must be at least 4 for a tree" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("network", ["small_cnn", "resnet8"])
+@pytest.mark.parametrize("head", ["sce", "mmc"])
+def test_precisions_agree_within_the_bounds_that_are_stated(network, head, train_set):
+    """Ten steps; the bounds stand in `mmc_viz.training.precision`."""
+
+    def losses(**precision):
+        config = TrainConfig(network=network, head=head, batch_size=100, epochs=3, **precision)
+        course = Course(replace(config, limit=400), train_set, device="cpu")
+        found = []
+        for _ in range(10):
+            before = 0.0 if course.at_epoch_end else course._total.item()
+            course.advance()
+            found.append((course._total.item() - before) / 100)
+        assert {weight.dtype for weight in course.model.parameters()} == {
+            torch.float64 if config.float64 else torch.float32
+        }
+        return torch.tensor(found, dtype=torch.float64)
+
+    double, single, half = losses(float64=True), losses(), losses(bfloat16=True)
+    for some, others, first, ten in ((single, double, 1e-6, 1e-2), (half, single, 1e-3, 5e-2)):
+        apart = (some - others).abs() / others
+        assert 0 <= apart[0] < first and 0 < apart.max() < ten
+
+
+def test_the_global_settings_of_torch_come_back(few):
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    seen = []
+    run = quick(
+        TrainConfig(epochs=1, deterministic=True),
+        few,
+        few,
+        on_epoch=lambda entry: seen.append(torch.are_deterministic_algorithms_enabled()),
+    )
+    assert seen == [True]
+    assert (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark) == before
+    assert equal(weights(run), weights(quick(TrainConfig(epochs=1), few, few)))
+    with pytest.raises(ValueError, match="`float64` and `bfloat16` exclude each other"):
+        TrainConfig(float64=True, bfloat16=True)
 
 
 def test_plain_sgd_is_allowed(few):
