@@ -226,7 +226,7 @@ def test_the_command_trains_measures_and_goes_on(run, tmp_path, monkeypatch):
     assert [one.x for one in again.outcomes] == ["1", "10"]
     assert again.outcomes[1] == result.outcomes[1]
     assert again == result
-    monkeypatch.setattr("mmc_viz.commands.train.train_and_save", forbidden)
+    monkeypatch.setattr("mmc_viz.commands.training_run.train_and_save", forbidden)
     monkeypatch.setattr("mmc_viz.ablations.measure", forbidden)
     assert run(*words, "--resume")[0] == 0
     assert load_result(tmp_path / "r.json") == result

@@ -152,7 +152,7 @@ def _compare(arguments: argparse.Namespace, path: Path, device: Any) -> Callable
 def _model(variant: Any, folder: Path, arguments: argparse.Namespace, device: Any) -> Path | str:
     """Give a model of this configuration: shipped, trained before, or trained now."""
     from mmc_viz.checkpoints import CARD, shipped_models
-    from mmc_viz.commands.train import train_and_save
+    from mmc_viz.commands.training_run import train_and_save
     from mmc_viz.datasets import load_dataset
 
     config = variant.config.resolved()
