@@ -556,6 +556,22 @@ def test_two_evaluations_do_not_write_one_file(run, elsewhere):
     assert status == 2 and "Another process is writing" in err and err.count("\n") == 1
 
 
+def test_an_interrupted_export_says_how_to_go_on(run, elsewhere, monkeypatch):
+    def interrupt(lessons, folder, **more):
+        folder.mkdir()
+        (folder / "00_start_here.html").write_text("done")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmc_viz.export.write_site", interrupt)
+    status, out, err = run("export", "all", "--out", "site", "--quiet")
+    assert (status, out) == (130, "") and err.count("\n") == 1
+    assert "kept in site, and the same command with `--resume` goes on" in err
+    assert Path("site", "00_start_here.html").exists()
+    with locked("site"):
+        status, _, err = run("export", "all", "--out", "site", "--quiet")
+    assert status == 2 and "Another process is writing" in err and err.count("\n") == 1
+
+
 def test_a_child_reports_what_it_did():
     """The instrument itself: a fault that is not injected would let every test above pass."""
     assert os.waitstatus_to_exitcode(in_a_child(lambda: 3)) == 3
