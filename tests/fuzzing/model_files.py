@@ -6,13 +6,15 @@ import json
 import struct
 import tempfile
 from pathlib import Path
+from random import Random
 
 import torch
 
 from fuzzing.kind import Format
-from fuzzing.mutating import BYTES, JSON, inside
+from fuzzing.mutating import BYTES, JSON, change_json_file, inside
 from mmc_viz.__main__ import main
-from mmc_viz.checkpoints import Card, load_card, load_model, save_model
+from mmc_viz.checkpoints import Card, load_card, load_model, load_progress, save_model
+from mmc_viz.checkpoints.progress import save_progress
 from mmc_viz.networks import make_classifier
 
 
@@ -125,6 +127,40 @@ def _weights() -> list[bytes]:
     return [weights for _, weights in folders()]
 
 
+# ---- a run that is not over yet
+
+
+@functools.cache
+def _progress() -> tuple[bytes, bytes]:
+    """What is kept of a run: its description, and its tensors."""
+    with tempfile.TemporaryDirectory() as folder:
+        values = {"taken": 7, "history": [{"epoch": 1, "loss": 0.5}], "seconds": 1.5}
+        save_progress(folder, {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(3)}, values)
+        return tuple(
+            (Path(folder) / f"resume.{end}").read_bytes() for end in ("json", "safetensors")
+        )
+
+
+def read_progress(data: bytes, folder: Path) -> None:
+    """Read what is kept of a run by a changed description."""
+    (folder / "resume.json").write_bytes(data)
+    (folder / "resume.safetensors").write_bytes(_progress()[1])
+    tensors, values = load_progress(folder)
+    assert values == json.loads(data)["values"]
+    assert tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]] and int(tensors["b"]) == 3
+
+
+def vouch(data: bytes, draw: Random) -> bytes:
+    """Change a description of a run, and let its checksum be that of what it says now."""
+    changed = change_json_file(data, draw)
+    try:
+        stated = {name: value for name, value in json.loads(changed).items() if name != "sha256"}
+        checksum = hashlib.sha256(json.dumps(stated).encode()).hexdigest()
+        return json.dumps(stated | {"sha256": checksum}).encode()
+    except (ValueError, AttributeError, RecursionError):
+        return changed
+
+
 FORMATS = (
     Format("card", _cards, read_card, JSON, cases=150),
     Format("weights", _weights, read_weights, cases=100),
@@ -135,4 +171,5 @@ FORMATS = (
         (*BYTES, *(inside(_header, _with_header, JSON),) * 20),
         cases=150,
     ),
+    Format("progress", lambda: [_progress()[0]], read_progress, (*JSON, *(vouch,) * 40)),
 )
