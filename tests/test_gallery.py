@@ -1,8 +1,9 @@
 """Every figure made from the shipped models, at a small size; and the command that writes them."""
 
+import dataclasses
 import json
 import re
-from functools import partial
+from functools import cached_property, partial
 
 import pytest
 import torch
@@ -37,6 +38,21 @@ def test_each_figure_is_made_from_the_shipped_models(name, scene, tmp_path, monk
         assert len(figure.data) > 0 or figure.layout.annotations
         assert "NaN" not in json.dumps(figure.to_plotly_json(), default=str)
     assert re.search(r"\d", exhibit.description)
+
+
+@pytest.mark.parametrize(
+    "name", ["centers", "feature-contours", "density-distance", "loss-surface"]
+)
+def test_the_name_of_a_class_is_never_markup(name):
+    class Hostile(Scene):
+        @cached_property
+        def data(self):
+            names = [f"<img src=x onerror=alert({label})>" for label in range(10)]
+            return dataclasses.replace(super().data, class_names=names)
+
+    exhibit = MAKERS[name](Hostile(torch.device("cpu"), 40), name)
+    text = json.dumps(exhibit.draw("light").to_plotly_json(), default=str)
+    assert "&lt;img src=x" in text and "<img" not in text
 
 
 def test_every_figure_of_the_library_is_shown():

@@ -121,5 +121,5 @@ def _sentence(result: AblationResult) -> str:
             f"cross-entropy, {style.percent(one.worst)} in the worst case"
             for one in result.of(group)
         ]
-        parts.append(f"{group} by {result.axis}: {'; '.join(said)}.")
+        parts.append(f"{style.quote(group)} by {style.quote(result.axis)}: {'; '.join(said)}.")
     return " ".join([result.question, *parts])

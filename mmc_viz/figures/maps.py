@@ -322,7 +322,8 @@ def _sentence(views: dict[str, MapView]) -> str:
     for name, view in views.items():
         quality = view.quality
         part = (
-            f"{name} ({len(view.labels)} images, {panels.METHOD_NAMES[view.map.method]}): "
+            f"{style.quote(name)} ({len(view.labels)} images, "
+            f"{panels.METHOD_NAMES[view.map.method]}): "
             f"trustworthiness {quality.trustworthiness:.3f}, continuity {quality.continuity:.3f}, "
             f"{style.percent(quality.true_class_share)} of the {quality.neighbours} nearest "
             f"features share the class"

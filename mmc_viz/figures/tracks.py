@@ -301,7 +301,7 @@ def _sentence(named: dict[str, MapTrajectories]) -> str:
         fooled = one.fooled.tolist()
         low, high = (one.epsilons[place].item() for place in (0, -1))
         part = (
-            f"{name or 'the model'} ({panels.METHOD_NAMES[one.map.method]}): of "
+            f"{style.quote(name) or 'the model'} ({panels.METHOD_NAMES[one.map.method]}): of "
             f"{len(one.labels)} images {fooled[0]} are fooled at epsilon {low:.3g} and "
             f"{fooled[-1]} at {high:.3g}, where the median feature has moved "
             f"{one.median_moved[-1].item():.3g} in feature space"

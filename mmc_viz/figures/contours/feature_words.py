@@ -67,12 +67,11 @@ def sentence(
         which = (
             "the least loss over all classes"
             if one.label is None
-            else f"the loss of class {one.class_names[one.label]}"
+            else f"the loss of class {style.quote(one.class_names[one.label])}"
         )
         lowest, highest = one.range
-        part = (
-            f"{name + ': ' if name else ''}contours of {which}, from {lowest:.3g} to {highest:.3g}"
-        )
+        start = f"{style.quote(name)}: " if name else ""
+        part = f"{start}contours of {which}, from {lowest:.3g} to {highest:.3g}"
         if one.features is not None:
             part += f", under {len(one.features.labels)} features"
         parts.append(part)

@@ -144,7 +144,8 @@ def _sentence(named: dict[str, InputSurface], chosen: list[str]) -> str:
                 fate = f"fools it at step {path.first_fooled}"
             fates.append(f"the attack on {said.word(objective)} {fate}")
         parts.append(
-            f"{name or 'The model'} errs on {style.percent(one.wrong_share)} of the plane of "
-            f"images about one of class {one.class_names[one.label]}; {', '.join(fates)}"
+            f"{style.quote(name) or 'The model'} errs on {style.percent(one.wrong_share)} of the "
+            f"plane of images about one of class {style.quote(one.class_names[one.label])}; "
+            f"{', '.join(fates)}"
         )
     return ". ".join([*parts, _subtitle(named, chosen)]) + "."

@@ -115,8 +115,8 @@ def density_vs_distance(
     )
     figure.update_layout(legend=style.legend_below())
     sentence = " ".join(
-        f"{name or 'The model'}: Spearman's rho of {measure} and {one.norm} distance is "
-        f"{_rho(one, measure, 'overall')} over {one.counts['measured']} images and "
+        f"{style.quote(name) or 'The model'}: Spearman's rho of {measure} and {one.norm} distance "
+        f"is {_rho(one, measure, 'overall')} over {one.counts['measured']} images and "
         f"{_rho(one, measure, 'pooled')} within classes."
         for name, one in named.items()
     )

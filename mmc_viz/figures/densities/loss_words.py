@@ -50,7 +50,9 @@ def subtitle(chosen: dict[str, list[ClassShells]], names: Sequence[str] | None) 
 def describe_profiles(words: dict[str, list[str]]) -> str:
     """Say in one sentence what came out for each class of each result."""
     parts = [
-        f"{name + ', ' if name else ''}{said}" for name, some in words.items() for said in some
+        f"{style.quote(name) + ', ' if name else ''}{said}"
+        for name, some in words.items()
+        for said in some
     ]
     return (
         "Density of features against their loss, counted in shells and predicted: "
