@@ -9,7 +9,7 @@ from statistics import median
 
 from mmc_viz.bench.timing import Measurement, ratio, take_turns
 
-MODULES = ("torch", "mmc_viz.attacks", "mmc_viz.training")
+MODULES = ("torch", "mmc_viz.attacks", "mmc_viz.training", "mmc_viz.widgets")
 
 
 def measure() -> list[Measurement]:
