@@ -234,7 +234,7 @@ def test_the_scan_is_not_blind():
     """The imports that we know of are among those found; an empty scan would pass every table."""
     found = {module: imports(module, path.read_text()) for module, path in modules().items()}
     assert "torchvision" in found["mmc_viz.datasets.torchvision_readers"]
-    assert "anywidget" in found["mmc_viz.widgets.base"]
+    assert "anywidget" in found["mmc_viz.widgets.threads"]
     assert "mmc_viz.checkpoints" in found["mmc_viz.commands.models"]
     assert "mmc_viz.centers" in found["mmc_viz.heads.hmc"]
     assert "playwright.sync_api" in found["mmc_viz.browser"]

@@ -194,16 +194,23 @@ class AuditCard(LabWidget):
             self._deliver(checks=list(checks.values()))
             report(asked / len(CHECKS), f"{asked} of {len(CHECKS)} checks answered; now: {check}")
 
-        found = audit(
-            *find_models((name,), self._models).values(),
-            data.inputs(),
-            data.labels,
-            eps=settings.eps,
-            claim=None if settings.claim == NOBODY else settings.claim,
-            norm=settings.norm,
-            seed=settings.seed,
-            watch=watch,
-        )
+        try:
+            found = audit(
+                *find_models((name,), self._models).values(),
+                data.inputs(),
+                data.labels,
+                eps=settings.eps,
+                claim=None if settings.claim == NOBODY else settings.claim,
+                norm=settings.norm,
+                seed=settings.seed,
+                watch=watch,
+            )
+        except BaseException:  # what was being asked will get no answer
+            left = [
+                _row(row["name"]) if row["verdict"] == "asking" else row for row in checks.values()
+            ]
+            self._deliver(checks=left)
+            raise
         keys = ("claim", "about", "accuracy", "masked")
         outcome = {key: value for key, value in found.values().items() if key in keys}
         self._answered = found.rows()  # known here also while locked

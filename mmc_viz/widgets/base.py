@@ -1,15 +1,13 @@
-"""What all widgets of the laboratory share: settings, replay codes, locks, and work in a thread.
+"""What all widgets of the laboratory share: settings, replay codes, and locks.
 
 A widget is a few traits. Its settings say what is computed, its view says what is shown of it, and
 both together are its replay code. What the browser draws is sent once, as data traits; from then on
 the browser answers alone. Where it has to ask (attack anew, train), it sends the name of an action,
-and the work runs in a thread with a Stop button, so the notebook stays alive.
+and the work runs in a thread (`mmc_viz.widgets.working`).
 
-    traits of every widget:
+    traits of every widget, beside those on its work:
     controls       whether inputs are shown; a teacher may hide them
     locked         whether the data wait for a prediction; while they do, they stay in the kernel
-    status         one line from the kernel
-    busy           whether it is working; progress is its share done, 0..1, or -1 where unknown
     settings_code  the settings as the first part of a replay code; empty where they have no names
     view_names     the traits that make up the view
 """
@@ -21,27 +19,25 @@ import sys
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-import anywidget
 import traitlets
 from torch import nn
 from tqdm import tqdm
 
 from mmc_viz import replay
 from mmc_viz.widgets.subjects import weights_stamp
+from mmc_viz.widgets.working import Report as Report
+from mmc_viz.widgets.working import Stopped as Stopped
+from mmc_viz.widgets.working import WorkingWidget
+from mmc_viz.widgets.working import first_line as first_line
 
-Report = Callable[..., None]
 _ALIVE: "weakref.WeakSet[LabWidget]" = weakref.WeakSet()
 
 
-class Stopped(Exception):
-    """Work was stopped by the user."""
-
-
-class LabWidget(anywidget.AnyWidget):
+class LabWidget(WorkingWidget):
     """A widget with settings, a view, a replay code and a lock; subclasses say what they show.
 
     Parameters
@@ -71,9 +67,6 @@ class LabWidget(anywidget.AnyWidget):
 
     controls = traitlets.Bool(True).tag(sync=True)
     locked = traitlets.Bool(False).tag(sync=True)
-    status = traitlets.Unicode().tag(sync=True)
-    busy = traitlets.Bool(False).tag(sync=True)
-    progress = traitlets.Float(-1.0).tag(sync=True)
     settings_code = traitlets.Unicode().tag(sync=True)
     view_names = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
@@ -82,13 +75,13 @@ class LabWidget(anywidget.AnyWidget):
         self._models: dict[str, nn.Module] = {}
         self._after = after
         self._withheld: dict[str, Any] = {}
-        self._stop = threading.Event()
-        self._reported = ""  # the last line of progress
-        self._thread: threading.Thread | None = None
+        self._adopting, self._unlocking = threading.RLock(), threading.RLock()
         waits = after is not None and not after.committed
         super().__init__(controls=controls, locked=waits, view_names=list(self.view), **kwargs)
         if waits:
             after.observe(lambda change: self.unlock(), "committed")
+            if after.committed:  # meanwhile
+                self.unlock()
         self.on_msg(self._receive)
         _ALIVE.add(self)
 
@@ -126,7 +119,7 @@ class LabWidget(anywidget.AnyWidget):
         view = {name: settings.pop(name) for name in cls.view if name in settings}
         widget = cls._blank(controls=controls, after=after)
         widget._models = dict(models) if isinstance(models, dict) else {}
-        with _bar() as report:
+        with _bar() as report, _whole(widget):
             widget._adopt(_settings(cls, settings), report)
             widget._set_view(view)
         return widget
@@ -144,7 +137,7 @@ class LabWidget(anywidget.AnyWidget):
         """
         widget = cls._blank(controls=controls)
         widget._models = dict(models or {})
-        with _bar() as report:
+        with _bar() as report, _whole(widget):
             widget.restore(code, report)
         return widget
 
@@ -200,11 +193,12 @@ class LabWidget(anywidget.AnyWidget):
 
     def _adopt(self, settings: Any, report: Report | None = None) -> None:
         """Compute what the settings ask for and show it."""
-        stamp = self._stamp(settings)
-        self._deliver(**self._compute(settings, report or (lambda *_: None)))
-        self.settings = settings
-        code = replay.write(self.kind, settings)
-        self.settings_code = f"{code}&weights={stamp}" if stamp else code
+        with self._adopting:  # a cell may ask for it while the page has asked for another
+            stamp = self._stamp(settings)
+            self._deliver(**self._compute(settings, report or (lambda *_: None)))
+            self.settings = settings
+            code = replay.write(self.kind, settings)
+            self.settings_code = f"{code}&weights={stamp}" if stamp else code
 
     def _compute(self, settings: Any, report: Report) -> dict[str, Any]:
         """Compute the data traits of these settings; subclasses do."""
@@ -227,20 +221,22 @@ class LabWidget(anywidget.AnyWidget):
 
     def _deliver(self, **traits: Any) -> None:
         """Send data to the browser in one message; keep them back while the widget is locked."""
-        if self.locked:
-            self._withheld |= traits
-            return
-        with self.hold_sync():
-            for name, value in traits.items():
-                setattr(self, name, value)
+        with self._unlocking:
+            if self.locked:
+                self._withheld |= traits
+                return
+            with self.hold_sync():
+                for name, value in traits.items():
+                    setattr(self, name, value)
 
     def unlock(self) -> None:
         """Send what was kept back."""
-        if not self.locked:
-            return
-        self.locked = False
-        withheld, self._withheld = self._withheld, {}
-        self._deliver(**withheld)
+        with self._unlocking:  # whoever computes meanwhile delivers before this or after it
+            if not self.locked:
+                return
+            self.locked = False
+            withheld, self._withheld = self._withheld, {}
+            self._deliver(**withheld)
 
     def offline(self) -> dict[str, Any]:
         """Give what a page without a kernel needs beside the synced state.
@@ -252,7 +248,7 @@ class LabWidget(anywidget.AnyWidget):
             return {}
         return {"sealed": seal(self._withheld), "after": self._after.model_id}
 
-    # ---- work
+    # ---- what the browser asks for
 
     def _receive(self, widget: Any, content: dict[str, Any], buffers: list) -> None:
         """Do what the browser asks for: the action NAME is the method `do_NAME`."""
@@ -262,69 +258,19 @@ class LabWidget(anywidget.AnyWidget):
         arguments = {name: value for name, value in content.items() if name != "do"}
         self._guarded(lambda: action(**arguments))
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Work; an error becomes one line of the status, for in a callback nobody would see it."""
-        try:
-            work()
-        except (Stopped, KeyboardInterrupt):
-            self.status = "Stopped."
-        except ValueError as error:
-            self.status = first_line(error)
-        except Exception as error:
-            self.status = f"{type(error).__name__}: {first_line(error)}"
-
-    def do_stop(self) -> None:
-        """Ask the running work to end."""
-        self._stop.set()
-
     def do_restore(self, code: str) -> None:
         """Restore a code that was pasted in the browser."""
         self._start(lambda report: self.restore(code, report), "Restored.")
 
-    def _start(self, work: Callable[[Report], None], done: str = "") -> None:
-        """Run `work(report)` in a thread of its own; one at a time.
 
-        `report(share, words)` shows progress, 0..1 or -1, and a line; it raises `Stopped` after
-        Stop was pressed, so work that reports often stops soon. At the end stands what the work
-        itself set as status, or `done` where the last line was one of progress.
-        """
-        if self.busy:
-            raise ValueError("one thing at a time: press Stop first.")
-        self._stop.clear()
-        with self.hold_sync():
-            self.busy = True
-            self._progress(-1.0, "working…")
-
-        def report(share: float | int = -1.0, words: str = "") -> None:
-            if self._stop.is_set():
-                raise Stopped
-            with self.hold_sync():
-                self._progress(share, words or self.status)
-
-        def run() -> None:
-            try:
-                self._guarded(lambda: work(report))
-                if self.status == self._reported:
-                    self.status = done
-            finally:
-                self.busy = False
-
-        self._thread = threading.Thread(target=run, name=f"{self.kind}-work", daemon=True)
-        self._thread.start()
-
-    def _progress(self, share: float | int, words: str) -> None:
-        self.progress, self.status = float(share), words
-        self._reported = words
-
-    def wait(self, seconds: float | int | None = None) -> None:
-        """Wait until the work that was started has ended."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def close(self) -> None:
-        """Stop the work and leave the page."""
-        self._stop.set()
-        super().close()
+@contextmanager
+def _whole(widget: LabWidget) -> Iterator[None]:
+    """Close a widget that did not come to show anything, whatever kept it from that."""
+    try:
+        yield
+    except BaseException:
+        widget.close()
+        raise
 
 
 @contextmanager
@@ -364,11 +310,6 @@ def seal(traits: dict[str, Any]) -> str:
 def offline_states() -> dict[str, dict[str, Any]]:
     """Give what an exported page needs of all widgets of this kernel, by model id."""
     return {widget.model_id: widget.offline() for widget in list(_ALIVE) if widget.comm is not None}
-
-
-def first_line(error: BaseException) -> str:
-    """Give the first line of an error's message."""
-    return (str(error) or "no reason was given").splitlines()[0]
 
 
 def _settings(cls: type[LabWidget], values: dict[str, Any]) -> Any:

@@ -137,7 +137,15 @@ class LiveTrainer(LabWidget):
             Of a number of `mmc_viz.duels.Side`, such as `accuracy` or `distance_to_best`.
         epoch : int
             0 is the start; -1 the newest that is complete.
+
+        Raises
+        ------
+        ValueError
+            If it has not been trained so far.
         """
+        last = len(self.duel.history) - 1
+        if not -1 <= epoch <= last:
+            raise ValueError(f"`epoch` must lie in -1..{last}; got {epoch}. Train on to see more.")
         sides = self.duel.history[epoch].sides
         return dict(zip(self.titles, [getattr(side, name) for side in sides], strict=True))
 
@@ -168,14 +176,16 @@ class LiveTrainer(LabWidget):
     def train(self, *, epochs: int = 1) -> None:
         """Train some epochs, or until the run is over, and return when they are done.
 
+        The page may pause it meanwhile; then it returns earlier.
+
         Parameters
         ----------
         epochs : int
             A begun epoch is ended and counts as one.
         """
         self.pause()
-        self._stop.clear()
-        self._train_to(self._end_of(epochs))
+        goal = self._end_of(epochs)
+        self._work(lambda report: self._train_to(goal))
 
     def pause(self) -> None:
         """Stop at the end of this batch; the training can go on from there."""
@@ -207,7 +217,8 @@ class LiveTrainer(LabWidget):
                 if self._stop.is_set():
                     raise Stopped
                 with self._lock:
-                    duel.step()
+                    if duel.taken < goal:  # still, now that it is our turn
+                        duel.step()
                 if time.monotonic() - shown > REDRAW:
                     self._show()
                     shown = time.monotonic()

@@ -124,6 +124,12 @@ export function openFrame(model, el, name) {
   el.append(root);
 
   const cleanups = [];
+  const delays = new Set();
+  /** Do something after so many milliseconds, unless the widget has gone by then. */
+  function later(action, milliseconds) {
+    const delay = setTimeout(() => { delays.delete(delay); action(); }, milliseconds);
+    delays.add(delay);
+  }
   let painter = () => false;
   let colours = null;
   let stale = true;
@@ -234,10 +240,9 @@ export function openFrame(model, el, name) {
         show(NO_KERNEL);
         return;
       }
-      const timer = setTimeout(() => {
+      later(() => {
         if (number === asked && !model.get("busy")) show(`The kernel does not answer. ${NO_KERNEL}`);
       }, LATE);
-      cleanups.push(() => clearTimeout(timer));
     },
 
     /** Listen to the model until the widget goes. */
@@ -322,8 +327,7 @@ export function openFrame(model, el, name) {
         document.execCommand("copy"); // pages from disk may not use the clipboard
       }
       copied.textContent = "copied";
-      const timer = setTimeout(() => { copied.textContent = ""; }, 2000);
-      cleanups.push(() => clearTimeout(timer));
+      later(() => { copied.textContent = ""; }, 2000);
     }),
     copied,
   );
@@ -395,12 +399,10 @@ export function openFrame(model, el, name) {
     colours = next;
     frame.paint();
   }
-  const delays = new Set();
   /** Hosts announce a theme before or after its style sheet has loaded: look now and once more. */
   function themeMayHaveChanged() {
     recolour();
-    const delay = setTimeout(() => { delays.delete(delay); recolour(); }, 300);
-    delays.add(delay);
+    later(recolour, 300);
   }
   const themes = new MutationObserver(themeMayHaveChanged);
   for (const element of [document.documentElement, document.body]) {
