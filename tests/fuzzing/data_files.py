@@ -4,11 +4,9 @@ import functools
 import gzip
 import hashlib
 import io
-import itertools
 import json
 import pickle
 import struct
-import tempfile
 import zipfile
 from pathlib import Path
 from random import Random
@@ -20,8 +18,7 @@ from PIL import Image
 
 from fuzzing.kind import Format
 from fuzzing.mutating import BYTES, JSON, inside
-from mmc_viz.datasets import digits, load_dataset, shard_writing
-from mmc_viz.datasets.shard_writing import write_shards
+from mmc_viz.datasets import digits, load_dataset
 from mmc_viz.locations import SAMPLES_DIR
 
 NOISE = np.random.default_rng(0).integers(0, 256, (12, 28, 28), dtype=np.uint8)
@@ -266,40 +263,6 @@ def read_split(data: bytes, folder: Path) -> None:
     assert all(type(index) is int and 0 <= index < 1797 for index in found)
 
 
-# ---- shards
-
-
-@functools.cache
-def _shards() -> dict[str, bytes]:
-    """The files of a folder of shards with five images."""
-    with tempfile.TemporaryDirectory() as place:
-        pictures_at = Path(place) / "pictures"
-        for split, name, number in itertools.product(("train", "test"), ("cat", "dog"), range(2)):
-            (pictures_at / split / name).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(NOISE[number, :4, :4]).save(
-                pictures_at / split / name / f"{number}.png"
-            )
-        with mock.patch.object(shard_writing, "SHARD_BYTES", 100):
-            write_shards(f"folder:{pictures_at}", Path(place) / "s", size=4, progress=False)
-        return {path.name: path.read_bytes() for path in (Path(place) / "s").iterdir()}
-
-
-def _index() -> list[bytes]:
-    return [_shards()["shards.json"]]
-
-
-def read_shards(data: bytes, folder: Path) -> None:
-    """Read a folder of shards by its index."""
-    for name, content in (_shards() | {"shards.json": data}).items():
-        (folder / name).write_bytes(content)
-    found, index = load_dataset(f"shards:{folder}"), json.loads(data)
-    assert found.images.numpy().tobytes() == _shards()["test.images"]
-    assert found.labels.numpy().tobytes() == _shards()["test.labels"]
-    sizes = [index[name] for name in ("channels", "height", "width")]
-    assert list(found.images.shape) == [index["splits"]["test"]["count"], *sizes]
-    assert found.class_names == index["class_names"]
-
-
 FORMATS = (
     Format("picture", pictures, read_picture),
     Format("idx", _pairs, read_idx),
@@ -322,5 +285,4 @@ FORMATS = (
         cases=100,
     ),
     Format("split", _split, read_split, JSON),
-    Format("shards", _index, read_shards, JSON),
 )
