@@ -54,7 +54,6 @@ def read_ledger(data: bytes, folder: Path) -> None:
     assert ledger.judged == kept["judged"] and ledger.settings == _SETTINGS
     (merged,) = judge_all([_JOB], ledger, seed=0, progress=False).values()
     assert len(merged["correct"]) == _JOB.images
-    assert set(map(type, merged["correct"])) == {bool}
 
 
 def vouch(data: bytes, draw: Random) -> bytes:
