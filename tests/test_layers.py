@@ -82,7 +82,7 @@ MAY_IMPORT = COMPUTE | {
     "commands": {*COMPUTE, "figures", "gallery", "bench", "export"},
     # The entries name everything and import lazily.
     "__init__": {*COMPUTE, "figures", "widgets", "exercises"},
-    "__main__": {"__init__", "commands"},
+    "__main__": {"__init__", "allocation", "commands"},
 }
 
 #: Packages of others that stay in their place: where each may be imported.
@@ -99,7 +99,7 @@ PLACES = {tool: {"mmc_viz.widgets"} for tool in WIDGET_TOOLS} | {
 }
 
 #: Parts whose files may import nothing heavy at their head: `mmc-viz --help` reads these.
-LIGHT = ("__init__", "__main__", "commands", "files")
+LIGHT = ("__init__", "__main__", "allocation", "commands", "files")
 #: Optional packages, which no head of a file may import: our modules load without them.
 OPTIONAL = ("playwright", "torchvision", "umap", "foolbox", "pyautoattack", "torchattacks")
 
