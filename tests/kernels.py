@@ -88,8 +88,10 @@ class Kernel:
             try:
                 said = self.client.get_iopub_msg(timeout=max(0, begin + wait - time.monotonic()))
             except queue.Empty:
-                if wait == seconds:
+                if wait == seconds and interrupt_after is None:
                     raise
+                if wait == seconds:
+                    break  # the interrupt came when all was done
                 self.manager.interrupt_kernel()
                 wait = seconds
                 continue
@@ -101,12 +103,9 @@ class Kernel:
                 found.outputs.append(content)
             if kind == "status" and content["execution_state"] == "idle":
                 break
-        while True:
-            reply = self.client.get_shell_msg(timeout=60)
-            if reply["parent_header"].get("msg_id") == request:
-                break
-        found.status = reply["content"]["status"]
-        found.error = reply["content"].get("ename", "")
+        # Not from the reply: an interrupt that comes when all is done may swallow it.
+        found.error = next((one["ename"] for one in found.outputs if "ename" in one), "")
+        found.status = "error" if found.error else "ok"
         return found
 
     def cell(self, cell, **how):

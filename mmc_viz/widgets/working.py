@@ -72,7 +72,8 @@ class WorkingWidget(ThreadedWidget):
                 if self.status == self._reported:
                     self.status = done
             finally:
-                self.busy = False
+                with self.hold_sync():
+                    self.busy, self.progress = False, -1.0
                 over.set()
 
         over = threading.Event()
