@@ -9,6 +9,7 @@ where two processes would take turns in spoiling each other's work, one has to w
 import errno
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -34,9 +35,10 @@ def read_whole(path: str | Path, limit: int) -> bytes:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        # One byte more, for a file that has grown since.
-        content = file.read(limit + 1) if status.st_size <= limit else b""
-        if status.st_size > limit or len(content) > limit:
+        # One byte more, for a file that has grown since; not `limit`, for which `read` would take
+        # the memory at once.
+        content = file.read(status.st_size + 1) if status.st_size <= limit else b""
+        if status.st_size > limit or len(content) > status.st_size:
             raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
     return content
 
@@ -52,13 +54,22 @@ def read_json(path: str | Path, limit: int = TEXT_LIMIT) -> Any:
         If it holds no JSON in UTF-8, or what JSON does not know, such as NaN.
     """
     try:
-        return json.loads(read_whole(path, limit).decode(), parse_constant=_refuse_constant)
+        text = read_whole(path, limit).decode()
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number that JSON knows")
+
+
+def _finite(digits: str) -> float:
+    """Read a number with a fraction or exponent; 1e999 would be infinite."""
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:40]} is no number that a float can hold")
+    return number
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:

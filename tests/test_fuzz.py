@@ -5,11 +5,6 @@ from fuzzing.formats import FORMATS, Format
 from fuzzing.mutating import BYTES, JSON, change_json, inside
 from fuzzing.running import CORPUS, Finding, case, judge
 
-#: Formats whose reader still lets damage through: to be taken out here when it does not any more.
-OWED = {
-    "ledger": "`Ledger.read` takes verdicts of any form where the checksum is right",
-    "results": "`mmc-viz results` takes a transfer matrix of any form",
-}
 KEPT = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 
 
@@ -19,13 +14,7 @@ def test_sound_files_are_read(name):
         assert judge(FORMATS[name], data) == "loaded"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=OWED[name])) if name in OWED else name
-        for name in FORMATS
-    ],
-)
+@pytest.mark.parametrize("name", FORMATS)
 def test_damaged_files_are_read_rightly_or_refused_in_one_line(name):
     """A case that fails is made again by `case(FORMATS[name], number)`."""
     kind = FORMATS[name]

@@ -15,6 +15,7 @@ from typing import Any
 
 from mmc_viz.commands.arguments import check_output, write_json
 from mmc_viz.files import read_json
+from mmc_viz.texts import check_json, shorten
 
 CHUNK = 100  # images; never changed by an option, so that no result depends on one
 
@@ -94,8 +95,11 @@ class Ledger:
             values = read_json(self.path)
             kept, self.judged = values["settings"], values["judged"]
             here, self.settings = self.settings, kept
+            check_json(values)
             intact = values["format"] == 1 and values["sha256"] == self._checksum()
-        except (OSError, ValueError, KeyError, TypeError):
+            chunks = [chunk for chunks in self.judged.values() for chunk in chunks]
+            intact = intact and type(kept) is dict and {type(chunk) for chunk in chunks} <= {dict}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             intact = False
         if not intact:
             raise ValueError(
@@ -105,10 +109,33 @@ class Ledger:
         for name in sorted(here.keys() | kept.keys()):
             if here.get(name) != kept.get(name):
                 raise ValueError(
-                    f"The evaluation kept in {self.path} is another one: {name} was "
+                    f"The evaluation kept in {self.path} is another one: {shorten(name)} was "
                     f"{_said(kept.get(name))} there and is {_said(here.get(name))} here. Go on "
                     "with the settings it had, or delete the file to start anew."
                 )
+
+    def of(self, job: Job) -> Verdicts:
+        """Join the verdicts of a job.
+
+        Raises
+        ------
+        ValueError
+            If those that were read are of another form than this job's.
+        """
+        kept = self.judged[job.name]
+        try:
+            for part, chunk in zip(job.chunks, kept, strict=True):
+                marks = [value for name, value in chunk.items() if name.startswith("correct")]
+                if {len(value) for value in marks} - {part.stop - part.start}:
+                    raise ValueError("not one verdict for each image")
+                if chunk.keys() != kept[0].keys():
+                    raise ValueError("other verdicts than in the chunk before")
+            return merge(kept)
+        except (ValueError, TypeError, AttributeError):
+            raise ValueError(
+                f"The verdicts on {job.name} kept in {self.path} are not those of this evaluation; "
+                "delete the file and start anew."
+            ) from None
 
     def done(self, job: Job) -> int:
         """How many images of a job are judged."""
@@ -130,7 +157,7 @@ class Ledger:
 
 
 def _said(setting: Any) -> str:
-    return "not there" if setting is None else str(setting)
+    return "not there" if setting is None else shorten(str(setting))
 
 
 def partial_path(output: Path) -> Path:
@@ -206,7 +233,7 @@ def judge_all(
                     if verdicts is not None:
                         ledger.add(job, verdicts)
                 bar.update(ledger.done(job) - job.chunks[first].start)
-            found[job.name] = merge(ledger.judged[job.name])
+            found[job.name] = ledger.of(job)
             if on_job is not None:
                 on_job(job, found[job.name])
     return found

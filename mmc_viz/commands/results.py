@@ -29,7 +29,7 @@ from mmc_viz.commands.comparisons import cross
 from mmc_viz.commands.measures import Measure, measures_of
 from mmc_viz.commands.readme import check_place, rewrite
 from mmc_viz.commands.subjects import Subject, subject_of
-from mmc_viz.files import locked, read_json
+from mmc_viz.files import locked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -262,11 +262,7 @@ def _transfers(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read the results so far, if there are any."""
-    if not path.exists():
-        return {}
-    try:
-        values = read_json(path)
-    except (OSError, ValueError):
-        raise ValueError(f"The file {path} is damaged; delete it, and it is made anew.") from None
-    return values if isinstance(values, dict) else {}
+    """Read the transfer matrices of the results so far, if there are any."""
+    from mmc_viz.results.transfers import read_transfers
+
+    return {"transfer": read_transfers(path)} if path.exists() else {}
