@@ -25,7 +25,7 @@ Settings = TypeVar("Settings")
 Plain = str | int | float | bool | Sequence[Any]
 
 LONGEST = 20_000  # characters of a code
-MOST = 20_000  # numbers that ranges may stand for
+MOST = 20_000  # numbers that ranges may stand for, and things that a setting may ask for
 _KIND = re.compile(r"[a-z][a-z0-9-]*")
 _WHOLE = re.compile(r"-?\d{1,15}")
 _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
@@ -95,12 +95,16 @@ def read(cls: type[Settings], fields: dict[str, str]) -> tuple[Settings, dict[st
     Raises
     ------
     ValueError
-        If a value is not of its field's kind.
+        If a value is not of its field's kind, or a number of things is more than `MOST`.
     """
     wanted = typing.get_type_hints(cls)
     values = {
         name: value_of(name, wanted[name], text) for name, text in fields.items() if name in wanted
     }
+    for name, value in values.items():
+        # Of steps, budgets, images: lists of that length would be made. A seed counts nothing.
+        if type(value) is int and name != "seed" and value > MOST:
+            raise ValueError(f"`{name}` of a replay code must be at most {MOST:,}; got {value:,}.")
     rest = {name: text for name, text in fields.items() if name not in wanted}
     return cls(**values), rest
 

@@ -99,7 +99,7 @@ PLACES = {tool: {"mmc_viz.widgets"} for tool in WIDGET_TOOLS} | {
 }
 
 #: Parts whose files may import nothing heavy at their head: `mmc-viz --help` reads these.
-LIGHT = ("__init__", "__main__", "allocation", "commands", "files")
+LIGHT = ("__init__", "__main__", "allocation", "commands", "files", "texts")
 #: Optional packages, which no head of a file may import: our modules load without them.
 OPTIONAL = ("playwright", "torchvision", "umap", "foolbox", "pyautoattack", "torchattacks")
 

@@ -21,6 +21,7 @@ class Settings:
     count: int = 0
     eps: float | int = 0.0
     flag: bool = False
+    seed: int = 0
 
 
 TEXT = st.text(max_size=12).filter(lambda text: text.isprintable())
@@ -32,9 +33,10 @@ SETTINGS = st.builds(
     images=st.lists(st.integers(0, 200), max_size=40).map(tuple),
     epsilons=st.lists(NUMBERS, max_size=4).map(tuple),
     name=TEXT,
-    count=WHOLE,
+    count=st.integers(-(10**14), replay.MOST),
     eps=NUMBERS,
     flag=st.booleans(),
+    seed=WHOLE,
 )
 
 
@@ -59,7 +61,7 @@ def test_a_code_can_be_read_by_people():
     settings = Settings(models=("fashion-sce", "fashion-mmc"), images=(0, 1, 2, 3, 7, 8), eps=0.06)
     assert replay.write("explorer", settings, {"step": 6, "run": "a b"}) == (
         "explorer?models=fashion-sce,fashion-mmc&images=0-3,7,8&epsilons=0&name=&count=0&eps=0.06"
-        "&flag=false&step=6&run=a%20b"
+        "&flag=false&seed=0&step=6&run=a%20b"
     )
 
 
@@ -88,6 +90,7 @@ def test_what_is_no_code_is_refused_in_one_line(code):
         "count=1.5",
         "count=",
         "count=9999999999999999999999",
+        "count=20001",
         "eps=nan",
         "eps=inf",
         "eps=x",
