@@ -15,6 +15,7 @@ from contextlib import nullcontext, redirect_stdout
 from typing import Any, NoReturn
 
 from mmc_viz import __version__
+from mmc_viz.allocation import keep_memory
 
 COMMANDS = {
     "train": "train a classifier and save it as a model folder",
@@ -61,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     arguments = parser.parse_args(argv)
+    keep_memory()  # not in notebooks: a kernel of one of forty students must give back what it can
     arguments.argv = list(sys.argv[1:] if argv is None else argv)
     # torchrun starts several processes and numbers them; the first speaks for all.
     rank = int(os.environ.get("RANK", "0"))

@@ -14,7 +14,6 @@ import math
 
 import torch
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from mmc_viz.centers import max_mahalanobis_centers, spread_centers
@@ -124,5 +123,7 @@ def _nearest(
     points: Float[Tensor, "num_classes 2"], corners: Float[Tensor, "num_classes 2"]
 ) -> Int[Tensor, " num_classes"]:
     """Give each point a corner of its own, the sum of their inner products as large as can be."""
+    from scipy.optimize import linear_sum_assignment
+
     _, order = linear_sum_assignment((points @ corners.T).numpy(), maximize=True)
     return torch.from_numpy(order)

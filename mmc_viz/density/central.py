@@ -35,7 +35,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from scipy import optimize, stats
 from torch import Tensor
 
 from mmc_viz import tables
@@ -220,6 +219,8 @@ def _fit_all(loss: Tensor, dim: int) -> tuple[float, float, float, float]:
 
 def _fit_ball(loss: Tensor, used: int, dim: int) -> tuple[float, float, float, float]:
     """Fit the nearest points, in the ball that reaches midway to the next one."""
+    from scipy import optimize
+
     edge = float(loss[used - 1] + loss[used]) / 2
     inside = loss[:used] / edge
     # The integral over the ball as a sum over even steps of the radius, v = sqrt(c / edge), where
@@ -250,6 +251,8 @@ def _fit_ball(loss: Tensor, used: int, dim: int) -> tuple[float, float, float, f
 
 def _effective_dim(loss: Float[Tensor, " batch"]) -> float:
     """Degrees of freedom of the chi-square with this ratio of quartiles; rising losses."""
+    from scipy import optimize, stats
+
     low, high = loss.quantile(torch.tensor([0.25, 0.75], dtype=torch.float64)).tolist()
     if low == 0:
         return 0.0

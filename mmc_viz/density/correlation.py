@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import special
 from torch import Tensor
 
 #: Images that a class needs to have a correlation of its own.
@@ -224,6 +223,8 @@ def _pool(found: list[_Drawn]) -> Correlation:
 
 def _interval(value: float, drawn: np.ndarray) -> tuple[float, float]:
     """Bias-corrected percentiles of what was drawn."""
+    from scipy import special
+
     drawn = drawn[~np.isnan(drawn)]
     below = (drawn < value).mean() + (drawn == value).mean() / 2
     # Never all draws on one side, which would leave no interval.

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from scipy import stats
 from torch import Tensor
 
 
@@ -81,6 +80,8 @@ def count_interval(
     counts: Int[Tensor, " bins"],
 ) -> tuple[Float[Tensor, " bins"], Float[Tensor, " bins"]]:
     """Exact 95 % interval of the mean of a Poisson count; it begins at 0 where nothing is seen."""
+    from scipy import stats
+
     values = counts.double().numpy()
     low = stats.gamma.ppf(0.025, values.clip(min=1)) * (values > 0)
     high = stats.gamma.ppf(0.975, values + 1)

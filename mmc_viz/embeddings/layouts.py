@@ -32,7 +32,6 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 _EPOCHS = 100  # of the descent that places new points, as in umap-learn up to 10,000 points
 _GRID = 1024.0  # starts are rounded to this fraction of a unit of the map
@@ -40,6 +39,8 @@ _GRID = 1024.0  # starts are rounded to this fraction of a unit of the map
 
 def umap_layout(features: np.ndarray, *, neighbours: int, min_dist: float, seed: int) -> np.ndarray:
     """Lay features `[fitted, dim]` out with UMAP, from exact nearest neighbours: `[fitted, 2]`."""
+    from scipy.spatial import cKDTree
+
     umap = _umap()
     distances, places = cKDTree(features).query(features, neighbours)
     with warnings.catch_warnings(), _threads_kept():
@@ -68,6 +69,8 @@ def umap_place(
 
     A feature that is a fitted one, up to float32's rounding, gets exactly its position.
     """
+    from scipy.spatial import cKDTree
+
     # A tree measures each point on its own, so distances do not depend on the batch.
     distances, places = cKDTree(features).query(new, neighbours)
     weights = membership(distances)

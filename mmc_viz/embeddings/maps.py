@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from mmc_viz import tables
@@ -80,6 +79,8 @@ class FeatureMap:
     @property
     def spacing(self) -> float:
         """Median distance of a fitted feature to its nearest other one, in feature space."""
+        from scipy.spatial import cKDTree
+
         values = self.features.double().numpy()
         distances, _ = cKDTree(values).query(values, 2)
         return float(torch.from_numpy(distances[:, 1]).quantile(0.5))

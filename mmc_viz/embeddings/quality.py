@@ -28,7 +28,6 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from mmc_viz import tables
@@ -220,6 +219,8 @@ def _same_class(places: Int[Tensor, "batch k"], classes: Int[Tensor, " batch"]) 
 
 def _correlation(true: Float[Tensor, "batch dim"], flat: Float[Tensor, "batch 2"]) -> float | None:
     """Spearman's correlation of true and drawn distances."""
+    from scipy.stats import spearmanr
+
     if len(true) > _CORRELATED:
         chosen = torch.randperm(len(true), generator=torch.Generator().manual_seed(0))
         true, flat = true[chosen[:_CORRELATED]], flat[chosen[:_CORRELATED]]

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from mmc_viz import tables
@@ -203,6 +202,8 @@ def nearest_distance(
     features: Float[Tensor, "*batch dim"], fitted: Float[Tensor, "fitted dim"]
 ) -> Float[Tensor, "*batch"]:
     """Distance of each feature to the nearest of the fitted ones, float64."""
+    from scipy.spatial import cKDTree
+
     distances, _ = cKDTree(fitted.double().numpy()).query(features.double().numpy())
     return torch.from_numpy(distances)
 

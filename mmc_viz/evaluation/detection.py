@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from mmc_viz import tables
@@ -62,6 +61,8 @@ class Detection:
         Over all images, as the authors' code counts, or over those that fool the model, since the
         others need no detector; None where there are none.
         """
+        from sklearn.metrics import roc_auc_score
+
         scores = self.attacked[attack]
         if fooled_only:
             scores = scores[self.fooled[attack]]
