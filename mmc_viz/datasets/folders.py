@@ -79,32 +79,50 @@ def load_folder(name: str, path: str, split: str, *, size: int, limit: int | Non
         If folders are missing, empty or differ between train and test, or a picture cannot be
         read. The message names the folder or file.
     """
-    folder = Path(path).expanduser()
-    if not is_plain(str(folder)):
-        raise ValueError(f"folder:PATH must have a name of one line; got {str(folder)!r}.")
-    class_names = _class_names(folder)
-    pictures = [_pictures(folder / split / class_name, folder) for class_name in class_names]
-    total = sum(len(of_class) for of_class in pictures)
-    in_turn = [
-        (picture, label)
-        for row in zip_longest(*pictures)
-        for label, picture in enumerate(row)
-        if picture is not None
-    ][:limit]
-
+    everything, class_names = list_pictures(path, split)
+    in_turn = everything[:limit]
     images = np.empty((len(in_turn), 3, size, size), dtype=np.uint8)
     progress = tqdm(in_turn, desc=f"reading {split} pictures", unit="picture", delay=2, leave=False)
     for image, (picture, _) in zip(images, progress, strict=True):
-        image[:] = _read_picture(picture, size)
-    part = "" if len(in_turn) == total else f"the first {len(in_turn):,} images of "
+        image[:] = read_picture(picture, size)
+    few = len(in_turn) < len(everything)
+    words = words_of(split, len(everything), len(class_names), size)
     return Dataset(
         name=name,
         split=split,
         images=torch.from_numpy(images),
         labels=torch.tensor([label for _, label in in_turn], dtype=torch.int64),
         class_names=class_names,
-        source=f"{part}the {split} pictures of a folder, {total:,} in {len(class_names)} classes, "
-        f"as {size}x{size} RGB",
+        source=f"the first {len(in_turn):,} images of {words}" if few else words,
+    )
+
+
+def list_pictures(path: str | Path, split: str) -> tuple[list[tuple[Path, int]], list[str]]:
+    """List the pictures of a split with their labels, class by class in turn, and the classes.
+
+    Raises
+    ------
+    ValueError
+        As `load_folder`; no picture is opened.
+    """
+    folder = Path(path).expanduser()
+    if not is_plain(str(folder)):
+        raise ValueError(f"folder:PATH must have a name of one line; got {str(folder)!r}.")
+    class_names = _class_names(folder)
+    pictures = [_pictures(folder / split / class_name, folder) for class_name in class_names]
+    in_turn = [
+        (picture, label)
+        for row in zip_longest(*pictures)
+        for label, picture in enumerate(row)
+        if picture is not None
+    ]
+    return in_turn, class_names
+
+
+def words_of(split: str, pictures: int, classes: int, size: int) -> str:
+    """Say what was read, for `Dataset.source`."""
+    return (
+        f"the {split} pictures of a folder, {pictures:,} in {classes} classes, as {size}x{size} RGB"
     )
 
 
@@ -162,7 +180,7 @@ def _pictures(folder: Path, root: Path) -> list[Path]:
     return pictures
 
 
-def _read_picture(path: Path, size: int) -> UInt8[np.ndarray, "3 {size} {size}"]:
+def read_picture(path: Path, size: int) -> UInt8[np.ndarray, "3 {size} {size}"]:
     """Read a picture as RGB, upright, its short side resized to `size`, the centre cut out."""
     try:
         content = io.BytesIO(read_whole(path, LARGEST_FILE))

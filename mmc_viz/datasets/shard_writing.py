@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import zip_longest
 from math import prod
 from pathlib import Path
 
@@ -22,8 +21,9 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mmc_viz.datasets import FOLDER_PREFIX, SHARDS_PREFIX, folders, load_dataset
+from mmc_viz.datasets import FOLDER_PREFIX, SHARDS_PREFIX, load_dataset
 from mmc_viz.datasets.dataset import fingerprint
+from mmc_viz.datasets.folders import list_pictures, read_picture, words_of
 from mmc_viz.datasets.shard_index import (
     INDEX,
     MOST_IMAGES,
@@ -125,30 +125,11 @@ def _source(name: str, split: str, size: int, root: str | os.PathLike[str] | Non
         )
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise ValueError(f"`size` must be a whole number of at least 1; got {size!r}.")
-    pictures, class_names = _pictures_in_turn(Path(name.removeprefix(FOLDER_PREFIX)), split)
+    pictures, class_names = list_pictures(name.removeprefix(FOLDER_PREFIX), split)
     labels = torch.tensor([label for _, label in pictures], dtype=torch.int64)
-    images = (folders._read_picture(picture, size) for picture, _ in pictures)
-    words = (
-        f"the {split} pictures of a folder, {len(pictures):,} in {len(class_names)} classes, "
-        f"as {size}x{size} RGB"
-    )
+    images = (read_picture(picture, size) for picture, _ in pictures)
+    words = words_of(split, len(pictures), len(class_names), size)
     return _Source((3, size, size), labels, class_names, words, images)
-
-
-def _pictures_in_turn(path: Path, split: str) -> tuple[list[tuple[Path, int]], list[str]]:
-    """List the pictures of a folder with their labels, in the order of `load_folder`."""
-    folder = path.expanduser()
-    class_names = folders._class_names(folder)
-    pictures = [
-        folders._pictures(folder / split / class_name, folder) for class_name in class_names
-    ]
-    in_turn = [
-        (picture, label)
-        for row in zip_longest(*pictures)
-        for label, picture in enumerate(row)
-        if picture is not None
-    ]
-    return in_turn, class_names
 
 
 def _check_sources(sources: dict[str, _Source]) -> None:
