@@ -1,4 +1,11 @@
-"""Training: the configuration of a run, recipes, augmentation, the loop, and what is kept of it."""
+"""Training: the configuration of a run, recipes, augmentation, the loop, and what is kept of it.
+
+`config` and `recipes` say what is trained. `course` takes a run one step at a time, with what
+`augmentation`, `adversary` and `precision` make of a batch. `loop` takes all steps and has the
+model measured after each epoch (`testing`); it goes on with a run that was put aside (`keeping`)
+and ends one whose numbers are none (`divergence`). `snapshots` keep features along the way, and
+`threads` lets what must come out bit for bit run in one thread.
+"""
 
 from mmc_viz.training.config import TrainConfig as TrainConfig
 from mmc_viz.training.divergence import Diverged as Diverged

@@ -6,7 +6,8 @@ configuration, library versions and number of threads gives the same weights, bi
 it was interrupted after any step and went on in another process.
 
 Several processes share each batch: every rank has the gradient of its part, and the sum of all is
-that of the batch. All that a step changes is the same on all ranks afterwards.
+that of the batch, but for batch norms, which on the CPU normalise each part by itself. All that a
+step changes is the same on all ranks afterwards.
 """
 
 import math
@@ -114,7 +115,7 @@ class Course:
 
     @property
     def loss(self) -> float:
-        """Mean loss over the training images of this epoch so far, each as it was met."""
+        """Mean loss over this epoch's images so far, each as it was met; NaN before the first."""
         return self._total.item() / self._seen if self._seen else math.nan
 
     @property
@@ -124,7 +125,7 @@ class Course:
 
     @property
     def at_epoch_end(self) -> bool:
-        """Whether the last step was the last of an epoch."""
+        """Whether no epoch is half done: after the last step of one, and before the first."""
         return self.taken % self.steps_per_epoch == 0
 
     def advance(self) -> None:

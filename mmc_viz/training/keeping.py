@@ -1,8 +1,9 @@
 """What a run needs to go on from where it was, and when it is put aside.
 
 Nothing random has a state here: the order of the images, their augmentation and the adversary's
-starts depend on (seed, epoch, index of the image) alone. So weights, momentum, the sum of the
-epoch's losses and the number of steps taken are all there is, in the middle of an epoch too.
+starts depend on (seed, epoch, index of the image) alone. So weights, what batch norms have seen,
+momentum, the sum of the epoch's losses and the number of steps taken are all there is, in the
+middle of an epoch too.
 """
 
 from collections.abc import Callable
@@ -19,9 +20,9 @@ class State:
     Attributes
     ----------
     tensors : dict[str, Tensor]
-        Weights, buffers and momentum, on the CPU.
+        Weights, buffers, momentum and the sum of the epoch's losses, on the CPU.
     values : dict
-        Plain values: steps taken, the history so far, what the epoch has cost.
+        Plain values: steps taken, the history so far, and the seconds that the epoch has cost.
     """
 
     tensors: dict[str, Tensor]
@@ -42,7 +43,8 @@ class Keeping:
     state : State, optional
         Where to go on from; None begins at the beginning.
     stop : callable
-        Asked after each step whether the run shall be kept and left.
+        Asked after each step whether the run shall be kept and left; on CUDA only every fifty
+        steps and at the end of an epoch, see `Course.looks`.
     """
 
     write: Callable[[State], None]

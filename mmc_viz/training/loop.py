@@ -89,6 +89,9 @@ def train(
         It is a `FloatingPointError`. What was kept before stays.
     Stopped
         If `keeping.stop` asked for it; it is a `KeyboardInterrupt`.
+    ValueError
+        If the state in `keeping` is of another run, or a batch has fewer images than there are
+        ranks.
     """
     with deterministic(config.deterministic):
         course = Course(config, train_set, device=device, ranks=ranks)
