@@ -16,9 +16,11 @@ folder:PATH    your pictures, PATH/train and PATH/test      yes
 shards:PATH    any of these, written by `mmc-viz shards`    yes
 ============== ============================================ ====================================
 
-The modules behind it: `dataset` (the result), `digits`, `fashion_sample`, `folders`, `shards` and
-`torchvision_readers`, which alone imports torchvision, and only when it is needed. `superclasses`
-says which classes of CIFAR-100 belong together.
+The modules behind it: `dataset` (the result), `digits`, `fashion_sample`, `folders`, `shards` with
+`shard_index`, `shard_writing` and `shard_checking`, and `torchvision_readers`, which alone imports
+torchvision, and only when it is needed; `torchvision_layout` knows where its files lie, `fetching`
+brings them there, `idx` reads those of MNIST and Fashion-MNIST. `superclasses` says which classes
+of CIFAR-100 belong together.
 """
 
 import os

@@ -181,7 +181,13 @@ def _pictures(folder: Path, root: Path) -> list[Path]:
 
 
 def read_picture(path: Path, size: int) -> UInt8[np.ndarray, "3 {size} {size}"]:
-    """Read a picture as RGB, upright, its short side resized to `size`, the centre cut out."""
+    """Read a picture as RGB, upright, its short side resized to `size`, the centre cut out.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, is of another kind than `FORMATS`, or too large.
+    """
     try:
         content = io.BytesIO(read_whole(path, LARGEST_FILE))
         with warnings.catch_warnings():

@@ -84,12 +84,12 @@ class Index:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of an image."""
+        """Channels, height and width of an image."""
         return self.channels, self.height, self.width
 
     @property
     def image_bytes(self) -> int:
-        """Size of an image."""
+        """Bytes of an image."""
         return math.prod(self.shape)
 
     def text(self) -> str:
@@ -128,11 +128,17 @@ class Shards:
         return self.index.splits[name]
 
     def shape(self, split: str) -> tuple[int, int, int, int]:
-        """Of all images of a split."""
+        """Give [N, C, H, W] of all images of a split; errors as for `split`."""
         return self.split(split).count, *self.index.shape
 
     def open_images(self, split: str) -> BinaryIO:
-        """Open the images of a split, which are as many as they must be."""
+        """Open the file of a split's images.
+
+        Raises
+        ------
+        ValueError
+            If it is missing, no regular file, or has another size than the index says.
+        """
         return _open(self.folder / f"{split}.images", math.prod(self.shape(split)))
 
     def read_labels(self, split: str) -> Int64[Tensor, " batch"]:

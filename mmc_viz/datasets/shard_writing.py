@@ -1,4 +1,7 @@
-"""Write a data set as shards: image by image, in little memory, complete or not at all.
+"""Write a data set as shards: image by image, complete or not at all.
+
+Pictures and other shards are read one by one, so they need little memory; the standard data sets
+are small and are loaded as a whole.
 
 The images are written to drafts, which get their names when all is on the disk; the index comes
 last. Without an index nothing is loaded, so a process that is killed leaves drafts and no more. The
