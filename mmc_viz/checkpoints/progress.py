@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mmc_viz.files import read_described, read_json, write_pair
+from mmc_viz.texts import first_line
 
 PROGRESS = "resume.json"
 PROGRESS_TENSORS = "resume.safetensors"
@@ -75,7 +76,7 @@ def load_progress(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
             raise ValueError(f"{PROGRESS_TENSORS} has another checksum than it says")
         return load(content), values
     except (OSError, ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
+        why = getattr(error, "strerror", None) or first_line(error)
         raise ValueError(
             f"The interrupted run kept in {folder} is damaged ({why}); delete {PROGRESS} there "
             "and start anew."
