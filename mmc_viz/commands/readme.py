@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mmc_viz.files import write_whole
+
 BEGIN, END = "<!-- results: written by `mmc-viz results` -->", "<!-- end of results -->"
 
 
@@ -17,9 +19,9 @@ def check_place(readme: Path) -> None:
 
 
 def rewrite(readme: Path, text: str) -> None:
-    """Put the tables in their place, and leave the rest as it is."""
+    """Put the tables in their place, and leave the rest as it is; all is written or nothing."""
     before, after = _split(readme)
-    readme.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    write_whole(readme, f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 def _split(readme: Path) -> tuple[str, str]:
