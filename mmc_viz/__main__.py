@@ -2,7 +2,7 @@
 
 Each command is a module of `mmc_viz.commands` with two functions: `add_arguments(parser)`, which
 needs no torch, and `run(arguments)`. What the caller got wrong is said in one line on stderr, with
-exit status 2.
+exit status 2. Of several processes that `torchrun` has started, the first speaks for all.
 """
 
 import argparse

@@ -19,8 +19,8 @@ from mmc_viz.texts import check_json, shorten
 
 CHUNK = 100  # images; never changed by an option, so that no result depends on one
 
-#: What is known of some images: lists with an entry for each, numbers that add up (seconds), and
-#: dicts of such numbers.
+#: What is known of some images: lists with an entry for each (or of attacks that were left out),
+#: numbers that add up (seconds), and dicts of such numbers.
 Verdicts = dict[str, Any]
 
 

@@ -1,11 +1,12 @@
 """Measure the shipped models and rebuild the table of results, in data/results.json and the README.
 
 What is measured of a model is written to its card as soon as it is known, so an interrupted run
-loses at most a hundred images, and several processes can measure different models at once
-(--models). With --resume, what the cards hold already for the same settings and images is kept. The
-images are the first --limit of each test split; of Fashion-MNIST those of the shipped sample. A
-model whose data set is not there is skipped and named. What was measured before stays in the table.
-Transfer is measured between all models of a data set, so it waits for a run with all of them.
+loses at most a hundred images, or the audit that it was at, and several processes can measure
+different models at once (--models). With --resume, what the cards hold already for the same
+settings and images is kept. The images are the first --limit of each test split; of Fashion-MNIST
+those of the shipped sample. A model whose data set is not there is skipped and named. What was
+measured before stays in the table. Transfer is measured between all models of a data set, so it
+waits for a run with all of them.
 """
 
 import argparse

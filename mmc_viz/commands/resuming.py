@@ -1,4 +1,9 @@
-"""Keeping a training run in its model folder, and going on with one that was interrupted."""
+"""Keeping a training run in its model folder, and going on with one that was interrupted.
+
+Here is what a command has to do for that: tell one run from another, hear the signals that end it,
+and keep other writers out of the folder (`claimed`, which `mmc-viz export` needs too). What a state
+holds, `mmc_viz.training.keeping` says; how it lies on the disk, `mmc_viz.checkpoints.progress`.
+"""
 
 import signal
 import sys
@@ -135,7 +140,13 @@ def stop_asked() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Let nobody else write a folder that may not be there yet; leave no empty parents behind."""
+    """Let nobody else write a folder that may not be there yet; leave no empty parents behind.
+
+    Raises
+    ------
+    ValueError
+        If another process is writing it.
+    """
     from mmc_viz.files import locked
 
     made = [parent for parent in folder.absolute().parents if not parent.exists()]

@@ -7,8 +7,8 @@ Without a recipe every setting has the default of `mmc_viz.training.TrainConfig`
 described.
 
 While it trains, the run is kept in its folder (--keep-every). Ctrl-C keeps it and leaves; --resume
-goes on, also after the process was killed, to the same weights. Under `torchrun
---nproc_per_node=N -m mmc_viz train ...` N processes share each batch.
+goes on, also after the process was killed: on the CPU, with the same versions and threads, to the
+same weights. Under `torchrun --nproc_per_node=N -m mmc_viz train ...` N processes share each batch.
 """
 
 import argparse
@@ -110,8 +110,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the interrupted run that the folder keeps; the weights will be those of "
-        "an uninterrupted one",
+        help="go on with the interrupted run that the folder keeps; on the CPU the weights will be "
+        "those of an uninterrupted one",
     )
     parser.add_argument("--out", type=Path, help="model folder (runs/DATASET-HEAD)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the card there too")

@@ -19,7 +19,39 @@ def train_and_save(
     kept: Kept | None = None,
     ranks: Any = None,
 ) -> Any:
-    """Train, save the model with its card, and give the card; only the first rank saves."""
+    """Train, save the model with its card, and give the card; only the first rank saves.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The run.
+    train_set, test_set : Dataset
+        Images to learn from, and to measure on.
+    out : Path
+        The model folder.
+    device : torch.device
+        Where to compute.
+    command : str
+        What the card says of how to do it again.
+    progress : bool
+        Whether to show a bar.
+    keeping : Keeping, optional
+        How the run is kept while it trains.
+    kept : Kept, optional
+        What the run was computed with so far; it decides whether the card calls it reproducible.
+    ranks : Ranks, optional
+        The processes that take part.
+
+    Returns
+    -------
+    card : Card or None
+        None on all ranks but the first.
+
+    Raises
+    ------
+    OSError
+        If the model cannot be saved; the message says what is kept.
+    """
     from mmc_viz.checkpoints import Card, has_progress, save_model, software_versions
     from mmc_viz.distributed import ALONE
     from mmc_viz.training import train
@@ -78,9 +110,9 @@ def train_and_save(
     try:
         return save_model(out, result.model, card)
     except OSError as error:
-        kept = (
+        left = (
             "`--resume` goes on from what is kept there" if has_progress(out) else "nothing is kept"
         )
         raise OSError(
-            f"The model cannot be saved in {out} ({error.strerror}). Make room; {kept}."
+            f"The model cannot be saved in {out} ({error.strerror}). Make room; {left}."
         ) from None
