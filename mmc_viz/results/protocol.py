@@ -48,8 +48,6 @@ TITLES = {
 }
 #: How many test images, unless another number is asked for.
 IMAGES = 1000
-#: How many for what takes hundreds of queries an image, or asks all the questions of an audit.
-COSTLY_IMAGES = 200
 
 
 def test_images(
