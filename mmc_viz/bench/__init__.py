@@ -1,11 +1,15 @@
 """How fast it is, against the floor that the hardware sets.
 
-Machines are noisy, so nothing here trusts a single time. Threads are pinned to one, contestants
-take turns in one process, each is warmed up, CPU time is counted where that is possible, and what
-is reported is a median and the ratio of medians, with what each round gave: how much the rounds
-scatter decides what counts as slower later, see `comparing`. No test measures time; this does.
+Machines are noisy. So where two are compared, threads are pinned to one, contestants take turns in
+one process (`timing`), each is warmed up, CPU time is counted where that is possible, and what is
+reported is the ratio of medians, with what each round gave: how much the rounds scatter decides
+what counts as slower later (`comparing`). What takes too long to be repeated, such as all
+notebooks, is measured once, and counts as slower only where the difference is large. No test
+measures time; this does.
 
-A topic is a module with one function, `measure() -> list[Measurement]`.
+A topic is a module with a function `measure() -> list[Measurement]`. The others are what they
+measure with: `libraries` the rivals, `passes` the images that an attack pays for, `processes` fresh
+ones and their memory, `first_picture` a part of `profile`, `machine` where it was measured.
 """
 
 #: Topics of `mmc-viz bench`, in the order in which they run.
