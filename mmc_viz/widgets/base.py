@@ -61,7 +61,6 @@ class LabWidget(WorkingWidget):
         Those of this widget; None if it shows results that have no names.
     """
 
-    kind: ClassVar[str] = ""
     Settings: ClassVar[type | None] = None
     view: ClassVar[tuple[str, ...]] = ()
 

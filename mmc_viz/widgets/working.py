@@ -27,7 +27,13 @@ class Stopped(Exception):
 
 
 class WorkingWidget(ThreadedWidget):
-    """A widget that does one long piece of work at a time."""
+    """A widget that does one long piece of work at a time.
+
+    Attributes
+    ----------
+    kind : str
+        What it is called, in the names of its threads too.
+    """
 
     kind: ClassVar[str] = ""
 
