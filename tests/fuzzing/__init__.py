@@ -5,7 +5,9 @@ and the number of the case alone, so it can be repeated anywhere. Reading it may
 what was read is what the file says, or a `ValueError` of one line says why not. All else is a
 finding: another exception, a crash, a hang, memory beyond bounds, numbers that are not the file's.
 
-    formats    what is read, and what has to hold of it; a new format is added there
+    *_files    what is read, and what has to hold of it, a module for each kind of file
+    formats    all of these, by name
+    kind       what a format is
     mutating   how a file is changed
     running    how cases are judged, and thousands of them run: `make fuzz`
 

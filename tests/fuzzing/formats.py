@@ -1,4 +1,4 @@
-"""All formats, by name. A new one is a `Format` in one of the modules named here."""
+"""All formats, by name. A new one is a `Format` in the `FORMATS` of one of the modules below."""
 
 from fuzzing import data_files, model_files, page_files, result_files, shard_files
 from fuzzing.kind import Format as Format

@@ -1,4 +1,4 @@
-"""Model folders: the card, the weights, and weights that a card vouches for."""
+"""Model folders: the card, the weights, weights that a card vouches for, and what a run kept."""
 
 import functools
 import hashlib
