@@ -85,7 +85,7 @@ def feature_scatter_2d(
             subtitle=words.subtitle(named, compared),
             height=620 if len(named) == 1 else 350,
         ),
-        coloraxis=_colour_axis(named),
+        coloraxis=_colour_axis(),
         legend=style.legend_below(),
     )
     several = len(named) > 1
@@ -319,7 +319,7 @@ def _words(row: dict[str, Any]) -> str:
     )
 
 
-def _colour_axis(named: dict[str, FeatureContours]) -> dict[str, Any]:
+def _colour_axis() -> dict[str, Any]:
     marks = [-3, -2, -1, 0, 1, 2]
     return {
         "colorscale": style.SCALE,

@@ -85,7 +85,7 @@ def density_vs_distance(
     figure.update_layout(
         style.layout(
             colours,
-            title=title or _question(named, measure),
+            title=title or _question(measure),
             subtitle="; ".join(_counts(name, one, measure) for name, one in named.items()),
             height=90 + 400 * rows,
         )
@@ -123,7 +123,7 @@ def density_vs_distance(
     return style.describe(figure, sentence)
 
 
-def _question(named: dict[str, DensityDistance], measure: str) -> str:
+def _question(measure: str) -> str:
     if measure == "density":
         return "Are images in dense places more robust?"
     if measure == "closeness":
