@@ -87,10 +87,11 @@ def remove_progress(folder: str | Path) -> None:
     """Forget an interrupted run; there need not be one."""
     folder = Path(folder)
     # What says that there is a run goes first: the rest without it is nothing. Drafts of a process
-    # that was killed lie there too.
+    # that was killed lie there too; other files of the folder are not ours.
     (folder / PROGRESS).unlink(missing_ok=True)
-    for left in folder.glob("resume.*"):
-        left.unlink(missing_ok=True)
+    for name in (PROGRESS, PROGRESS_TENSORS):
+        for left in folder.glob(f"{name}*"):
+            left.unlink(missing_ok=True)
 
 
 def _checksum(stated: dict[str, Any]) -> str:
