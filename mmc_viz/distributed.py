@@ -76,7 +76,10 @@ class Ranks:
         return bool(count)
 
     def gather(self, value: Any) -> list[Any]:
-        """Give the values of all ranks, in their order, to all of them."""
+        """Give the values of all ranks, in their order, to all of them.
+
+        They travel as pickles, which torch makes; so the port of a job is for its own processes.
+        """
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size

@@ -98,6 +98,8 @@ def peak_of(command: list[str], *, threads: int) -> tuple[Memory, float]:
     ------
     RuntimeError
         If it ends with another status than 0; the message has the last line of what it said.
+    ValueError
+        If this system does not tell the two kinds of memory apart.
     """
     start, most = time.perf_counter(), Memory(0.0, 0.0)
     environment = with_threads(threads)

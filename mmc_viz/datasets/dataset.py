@@ -18,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """One split of a data set, in memory.
+    """One split of a data set, as tensors; those of `shards` are mapped from the disk.
 
     Parameters
     ----------
