@@ -8,7 +8,8 @@ GPUs. Every rank runs the same code on its share of the work; rank 0 alone write
 process that was not started so is alone, and everything below costs it nothing.
 
 A rank that ends takes the others with it: they see the connection close, and torchrun ends what is
-left. How long they wait for one that hangs is torch's own limit, half an hour.
+left. How long they wait for one that hangs is torch's own limit: half an hour between CPUs, ten
+minutes between GPUs.
 """
 
 import os

@@ -37,7 +37,8 @@ class Card:
     history, measured : list[dict]
         Numbers along the training, and numbers measured afterwards.
     versions : dict
-        Of the software, and the device.
+        Of the software, and the device; also the number of processes where there were several, and
+        the `parts` of a run that went on under other conditions.
     weights_sha256 : str
         Checksum of the weights file.
     reproducible : bool

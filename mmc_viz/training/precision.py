@@ -19,9 +19,9 @@ from mmc_viz.training.config import TrainConfig
 def forward(model: Classifier, config: TrainConfig) -> Callable[[Tensor], Tensor]:
     """Give a function that computes what `model.features` does, the way `config` asks for.
 
-    In bfloat16 the network's convolutions and matrix products run at up to twice the speed on a CPU
-    with AVX512-BF16; it is meant for processors that know the format (GPUs too), and for no others.
-    The weights stay in float32. What comes back is float32, so the loss and its sums are too.
+    In bfloat16 the network's convolutions and matrix products are faster on processors that know
+    the format, such as CPUs with AVX512-BF16 and GPUs; on others it is of no use. The weights stay
+    in float32. What comes back is float32, so the loss and its sums are too.
 
     Parameters
     ----------
