@@ -3,6 +3,9 @@
 The weights file holds tensors and nothing else, so loading a stranger's model runs none of their
 code. The card says what the weights are of, how they were made and what was measured, and it holds
 their checksum: a model whose weights were changed is refused.
+
+`cards` has the description, `folders` the whole, and `progress` what is kept beside it of a run
+that is not over yet.
 """
 
 from mmc_viz.checkpoints.cards import CARD as CARD

@@ -1,4 +1,11 @@
-"""Where the loss is the same: in feature space, where theory knows it, and about an image."""
+"""Where the loss is the same: in feature space, where theory knows it, and about an image.
+
+In feature space: `planes` chooses a flat piece to look at, `feature_space` computes the loss of a
+head (`losses`) over it into what `feature_contours` describes. `theorem` has the contours in closed
+form, `levels` finds the true ones on a grid, and `comparing` and `reading` hold the two against
+each other, on a plane and in all dimensions. About an image: `input_space` computes what an attack
+sees into what `input_surface` describes.
+"""
 
 from mmc_viz.contours.comparing import ContourDifference as ContourDifference
 from mmc_viz.contours.comparing import compare as compare

@@ -1,7 +1,11 @@
 """How often a model is right: on clean images, under one attack, under the strongest of many.
 
 A label that is wrong on the clean image counts as not robust, so robust accuracy never exceeds
-clean accuracy. Every share comes with a Wilson interval.
+clean accuracy. Every share in a result comes with a Wilson interval (`intervals`).
+
+`judging` asks a model about images as they are, `curves` under one attack as its budget grows,
+`ensemble` under many at one budget and `falling` at several. `transfers` asks about images that
+were made to fool another model, `detection` whether attacked images can be told from clean ones.
 """
 
 from mmc_viz.attacks import zero_gradient as zero_gradient
