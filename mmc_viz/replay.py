@@ -10,7 +10,7 @@ that Python and JavaScript would write differently: text, whole numbers, yes or 
 whole numbers.
 
 A code comes from strangers: whatever it holds is read as values, never run, and refused in one line
-where it fits no field.
+where it fits no field or asks for more than `MOST` of anything.
 """
 
 import dataclasses

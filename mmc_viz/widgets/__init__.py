@@ -2,6 +2,11 @@
 
 Each widget is opened with `of(...)`, or with the constructor for results of one's own; under it
 stands a replay code, and `replay(code)` opens the same situation again.
+
+One widget a file. What they share: `base` has settings, replay codes and locks, `working` long work
+in a thread, `threads` lets several threads change a widget, `cells` tells runs of a cell apart;
+`commitment` is a question whose answer waits for a guess, `subjects` finds models and images, and
+`assembling` makes one text of the JavaScript in `js/` and one of the styles in `css/`.
 """
 
 from torch import nn
