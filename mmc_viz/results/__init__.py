@@ -4,8 +4,9 @@ Every number of ours is measured by `mmc-viz results` and kept in the card of it
 where the weights go. From the cards, `summary` makes one row a model, and `markdown` the text.
 
 The modules: `protocol` says what is measured and on which images, `published` what others report,
-`summaries` reads the cards, `comparing` sets what they say beside others, `transfers` who fools
-whom, `markdown` writes the tables, `ablated` those of the ablations, `collection` puts all together.
+`summaries` reads the cards, `comparing` sets what they say beside others, `transfers` reads who
+fools whom, `markdown` writes the tables, `ablated` those of the ablations, `collection` puts all
+together.
 """
 
 from mmc_viz.results.ablated import ablated as ablated
