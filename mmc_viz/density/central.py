@@ -201,6 +201,11 @@ def gaussian_log_density(
         $d$.
     scale : float
         $s$, standard deviation in each direction.
+
+    Raises
+    ------
+    ValueError
+        If `scale` is not positive.
     """
     if scale <= 0:
         raise ValueError(f"`scale` must be positive; got {scale}.")

@@ -190,7 +190,13 @@ def level_sets_of(
 
 
 def two_class_spheres(form: GeneralizedSCE, label: int, rival: int) -> TwoClassSpheres | None:
-    """Find the spheres of a pair of classes; None where scales agree and they are planes."""
+    """Find the spheres of a pair of classes; None where scales agree and they are planes.
+
+    Raises
+    ------
+    ValueError
+        If the offsets differ by so much that no loss of the pair has a sphere.
+    """
     form = GeneralizedSCE(
         *(value.detach().cpu().double() for value in (form.means, form.scales, form.offsets))
     )

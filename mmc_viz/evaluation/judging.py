@@ -42,7 +42,7 @@ def correct(
     *,
     batch_size: int = 512,
 ) -> Bool[Tensor, " batch"]:
-    """Which images the model gets right; the arguments are those of `accuracy`."""
+    """Which images the model gets right; arguments and errors are those of `accuracy`."""
     check_images(images)
     check_labels(labels, images)
     if len(images) == 0:
