@@ -14,10 +14,9 @@ is. `PRESETS` holds attacks with the settings of others.
 What they share: `checks` refuses wrong calls, by a `ValueError` whatever is wrong; `view` is the
 copy of the model that they work on, `goals` what is wanted of an image, `balls` the norms. With a
 budget, `budget` is the frame, `starts` says where they begin, `ascent` how they climb, `shrinking`
-how they come from outside.
-Without one, `minimal` is the frame, `leads` what they raise, `hyperplanes` the way to a boundary.
-`flatness` tells where an attack that follows a gradient finds no slope; `evading` attacks a
-detector too, and `published` runs the AutoAttack of others.
+how they come from outside. Without one, `minimal` is the frame, `leads` what they raise,
+`hyperplanes` the way to a boundary. `flatness` tells where an attack that follows a gradient finds
+no slope; `evading` attacks a detector too, and `published` runs the AutoAttack of others.
 """
 
 from collections.abc import Callable
