@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 #: Largest text file of ours, in bytes: cards, ledgers, results. The shipped ones have 0.6 MB.
 TEXT_LIMIT = 64 << 20
+_LARGEST_LEFT = 16 << 30  # bytes that a killed process may have left waiting
 
 
 def read_whole(path: str | Path, limit: int) -> bytes:
@@ -113,7 +114,8 @@ def write_pair(path: str | Path, content: bytes, description: str | Path, text: 
     waiting = _waiting(path)
     with suppress(OSError):
         # What a killed process left waiting may be what the description that is there describes.
-        if hashlib.sha256(waiting.read_bytes()).hexdigest() in Path(description).read_text():
+        left = hashlib.sha256(read_whole(waiting, _LARGEST_LEFT)).hexdigest()
+        if left in read_whole(description, TEXT_LIMIT).decode(errors="replace"):
             os.replace(waiting, path)
     try:
         write_through(waiting, content)

@@ -65,6 +65,7 @@ COMPUTE = {
 }
 MAY_IMPORT = COMPUTE | {
     "figures": {
+        "files",
         *("audit", "evaluation", "trajectories"),
         *("centers", "collapse", "contours", "density", "embeddings"),
         *("ablations", "results"),

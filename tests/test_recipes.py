@@ -23,8 +23,8 @@ from mmc_viz.networks import NETWORKS, make_classifier
 from mmc_viz.training import TrainConfig, recipe, recipes, train
 from mmc_viz.training import adversary as adversaries
 from mmc_viz.training.adversary import worst_in_ball
-from mmc_viz.training.course import decay_groups
 from mmc_viz.training.precision import forward
+from mmc_viz.training.preparing import decay_groups
 
 MODELS = Path(mmc_viz.__file__).parent.parent / "data" / "models"
 GRAY, COLOUR = ["mnist", "fashion"], ["cifar10", "cifar100"]

@@ -23,7 +23,8 @@ from mmc_viz.training import TrainConfig, train
 from mmc_viz.training.adversary import worst_in_ball
 from mmc_viz.training.augmentation import augment
 from mmc_viz.training.config import AUGMENTATIONS, DECAYS, SCHEDULES
-from mmc_viz.training.course import Course, channel_statistics, decay_groups, train_step
+from mmc_viz.training.course import Course, train_step
+from mmc_viz.training.preparing import channel_statistics, decay_groups
 from mmc_viz.training.testing import intra_class_distance
 
 

@@ -11,8 +11,9 @@ from mmc_viz.bench.timing import Measurement, measured, one_thread, ratio, take_
 from mmc_viz.devices import choose_device
 from mmc_viz.networks import make_classifier
 from mmc_viz.training import TrainConfig
-from mmc_viz.training.course import decay_groups, train_step
+from mmc_viz.training.course import train_step
 from mmc_viz.training.precision import forward
+from mmc_viz.training.preparing import decay_groups
 
 NETWORK = "resnet32"
 BATCH, GPU_BATCH = 128, 512

@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from mmc_viz.figures import style
+from mmc_viz.files import write_whole
 
 FORMATS = ("png", "svg", "html")
 
@@ -79,7 +80,7 @@ def write_page(
     }
     # In one pass: what is put in may hold any of these words.
     page = re.sub("|".join(values), lambda found: values[found.group()], _PAGE)
-    Path(path).write_text(page, encoding="utf-8")
+    write_whole(path, page)
 
 
 def save(figure: go.Figure, path: str | Path, *, width: int = 900, scale: float | int = 2) -> None:

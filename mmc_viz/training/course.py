@@ -12,7 +12,6 @@ step changes is the same on all ranks afterwards.
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -27,7 +26,8 @@ from mmc_viz.training.augmentation import augment
 from mmc_viz.training.config import TrainConfig
 from mmc_viz.training.divergence import Diverged, Watch
 from mmc_viz.training.keeping import State
-from mmc_viz.training.precision import forward
+from mmc_viz.training.precision import dtype_of, forward
+from mmc_viz.training.preparing import channel_statistics, decay_groups
 
 
 class Course:
@@ -306,11 +306,6 @@ def _combine(model: Classifier, loss: Float[Tensor, ""], share: float, ranks: Ra
     ranks.add_([*gradients, *statistics, loss])
 
 
-def dtype_of(config: TrainConfig) -> torch.dtype:
-    """Type of weights and losses of a run."""
-    return torch.float64 if config.float64 else torch.float32
-
-
 def _near(
     images: UInt8[Tensor, "batch channels height width"], device: torch.device
 ) -> UInt8[Tensor, "batch channels height width"]:
@@ -318,40 +313,3 @@ def _near(
     if device.type == "cuda" and images.numel() > torch.cuda.mem_get_info(device)[0] // 2:
         return images
     return images.to(device)
-
-
-def channel_statistics(
-    images: UInt8[Tensor, "batch channels height width"],
-) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
-    """Mean and standard deviation of each channel, for images scaled to [0, 1]."""
-    # A histogram of the 256 grey levels is exact and needs no float copy of the data set.
-    counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
-    for batch in images.split(4096):
-        for count, channel in zip(counts, batch.cpu().unbind(1), strict=True):
-            count += channel.flatten().bincount(minlength=256)
-    levels = torch.arange(256, dtype=torch.float64) / 255
-    share = counts.double()
-    share /= share.sum(dim=1, keepdim=True)
-    mean = share @ levels
-    variance = share @ levels.square() - mean.square()
-    # An all-grey channel has no spread; dividing by 1 leaves it at 0.
-    std = torch.where(variance > 0, variance, 1.0).sqrt()
-    return mean.float(), std.float()
-
-
-def decay_groups(model: Classifier, config: TrainConfig) -> list[dict[str, Any]]:
-    """Split the weights into those that decay and those that do not.
-
-    Biases and batch norm never decay, nor do the learned centers of a head. Other matrices decay
-    only where `config.decay` is `all`.
-    """
-    smallest = {"convolutions": 4, "all": 2}[config.decay]  # dimensions of a decaying tensor
-    places = {id(getattr(model.head, name)) for name in model.head.undecayed}
-    decaying, free = [], []
-    for weight in model.parameters():
-        decays = weight.dim() >= smallest and id(weight) not in places
-        (decaying if decays else free).append(weight)
-    return [
-        {"params": decaying, "weight_decay": config.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]

@@ -16,6 +16,11 @@ from mmc_viz.networks import Classifier
 from mmc_viz.training.config import TrainConfig
 
 
+def dtype_of(config: TrainConfig) -> torch.dtype:
+    """Type of weights and losses of a run."""
+    return torch.float64 if config.float64 else torch.float32
+
+
 def forward(model: Classifier, config: TrainConfig) -> Callable[[Tensor], Tensor]:
     """Give a function that computes what `model.features` does, the way `config` asks for.
 
