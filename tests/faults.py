@@ -5,13 +5,16 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
-def killed_at(moment: int, act: Callable[[], object]) -> int:
+def killed_at(
+    moment: int, act: Callable[[], object], also: Iterable[tuple[object, str]] = ()
+) -> int:
     """Act in a process of its own that SIGKILL ends before so many calls that reach the disk.
 
-    Gives what `os.waitpid` says: 0 if there were fewer calls.
+    Calls of what `also` names, as owner and attribute, are counted too. Gives what `os.waitpid`
+    says: 0 if there were fewer calls.
     """
     calls = itertools.count(1)
 
@@ -24,8 +27,9 @@ def killed_at(moment: int, act: Callable[[], object]) -> int:
         return call
 
     def prepare():
-        for name in ("open", "fsync", "replace", "rename", "mkdir", "chmod", "unlink"):
-            setattr(os, name, counted(getattr(os, name)))
+        names = ("open", "fsync", "replace", "rename", "mkdir", "chmod", "unlink")
+        for owner, name in [*((os, name) for name in names), *also]:
+            setattr(owner, name, counted(getattr(owner, name)))
 
     return in_a_child(act, prepare)
 
@@ -62,6 +66,7 @@ def in_a_child(act: Callable[[], object], prepare: Callable[[], object] = lambda
     status = 99  # something was raised; no test goes on in here
     try:
         prepare()
-        status = int(act() or 0)
+        result = act()
+        status = result if isinstance(result, int) else 0
     finally:
         os._exit(status)

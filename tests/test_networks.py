@@ -117,7 +117,9 @@ def test_features_of_a_foreign_model_are_taken_if_they_are_vectors():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="`network` must be one of small_cnn, resnet8,.*got 'vgg'"):
+    with pytest.raises(
+        ValueError, match="`network` must be one of small_cnn, plain_cnn, .*got 'vgg'"
+    ):
         make_classifier("vgg", "sce", in_channels=3, num_classes=10)
     with pytest.raises(ValueError, match="`dim` must be at least 1; got 0"):
         make_classifier("small_cnn", "sce", in_channels=1, num_classes=10, dim=0)

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from faults import killed_at
 from PIL import Image
 
 from mmc_viz.datasets import load_dataset, shard_writing, shards
@@ -363,39 +364,14 @@ def names_below(folder):
     return sorted(path.name for path in folder.rglob("*"))
 
 
-def killed_at(moment, act):
-    """Act in a process of its own that SIGKILL ends before so many calls that reach the disk.
-
-    Gives what `os.waitpid` says: 0 if there were fewer calls.
-    """
-    child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
-    calls = itertools.count(1)
-
-    def counted(function):
-        def call(*arguments, **more):
-            if next(calls) == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments, **more)
-
-        return call
-
-    for name in ("open", "fsync", "replace", "mkdir", "unlink"):
-        setattr(os, name, counted(getattr(os, name)))
-    # Among the images too: the file has some of them by then.
-    torch.Tensor.numpy = counted(torch.Tensor.numpy)
-    try:
-        act()
-        os._exit(0)
-    finally:  # whatever is raised, no test goes on in here
-        os._exit(1)
+#: Among the images too: the file has some of them by then.
+IMAGES = [(torch.Tensor, "numpy")]
 
 
 @pytest.mark.parametrize("moment", [*range(1, 8), 400, 1437, *range(1438, 1446), 1700, 1802, 1803])
 def test_a_writer_killed_at_any_moment_leaves_nothing_that_loads(moment, tmp_path):
     folder = tmp_path / "out"
-    status = killed_at(moment, lambda: write_shards("digits", folder, progress=False))
+    status = killed_at(moment, lambda: write_shards("digits", folder, progress=False), IMAGES)
     assert status == signal.SIGKILL
     assert "written last" in refusal(load, folder)
 
@@ -406,7 +382,7 @@ def test_a_writer_killed_between_any_two_of_the_last_calls_leaves_nothing_or_all
     ends = []
     for moment in range(calls + 3, calls + 40):
         folder = tmp_path / str(moment)
-        status = killed_at(moment, partial(write_shards, "digits", folder, progress=False))
+        status = killed_at(moment, partial(write_shards, "digits", folder, progress=False), IMAGES)
         if (folder / INDEX).exists():
             assert load(folder).sha256 == load_dataset("digits", "train").sha256
             assert load(folder, "test").sha256 == load_dataset("digits", "test").sha256
@@ -420,7 +396,7 @@ def test_a_writer_killed_between_any_two_of_the_last_calls_leaves_nothing_or_all
 
 def test_a_new_writer_removes_what_a_killed_one_has_left(tmp_path):
     folder = tmp_path / "out"
-    killed_at(900, lambda: write_shards("digits", folder, progress=False))
+    killed_at(900, lambda: write_shards("digits", folder, progress=False), IMAGES)
     assert "train.images.part" in names_below(folder)
     write_shards("digits", folder, progress=False)
     assert set(names_below(folder)) == FILES

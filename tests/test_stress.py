@@ -472,7 +472,9 @@ def test_a_stopped_audit_has_answers_and_gaps_and_nothing_that_is_still_asked(mo
         verdicts = [check["verdict"] for check in card.checks]
         answered.add(verdicts.count("pass"))
         assert verdicts == ["pass"] * verdicts.count("pass") + [""] * verdicts.count("")
-        assert card.settings.run == bool(card.outcome) == (len(CHECKS) == verdicts.count("pass"))
+        # Stopped after the last answer and before the sum of them, it has all answers and no sum.
+        assert card.settings.run == bool(card.outcome)
+        assert len(CHECKS) == verdicts.count("pass") or not card.outcome
     assert len(answered) > 2
     card.close()
 
