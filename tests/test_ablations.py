@@ -134,6 +134,7 @@ def test_a_run_that_fails_lets_the_others_end_and_is_reported(few):
 # --- measuring ----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_what_is_measured_agrees_with_the_attacks_themselves():
     model, data = load_model("digits-mmc"), load_dataset("digits", limit=20)
     images, labels = data.inputs(), data.labels
@@ -189,6 +190,7 @@ def small(monkeypatch):
     monkeypatch.setitem(ABLATIONS, "radius", replace(ablation, variants=variants))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.usefixtures("small")
 def test_the_command_trains_measures_and_goes_on(run, tmp_path, monkeypatch):
     words = [

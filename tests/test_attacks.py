@@ -224,6 +224,7 @@ class Overlooking(nn.Module):
         return torch.stack([torch.zeros_like(rise), rise - 1], dim=1)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_from_outside_auto_pgd_finds_what_has_no_slope_inside():
     images = torch.full((20, 1, 8, 8), 0.5)
     images[:, 0, 0] = 0.3

@@ -649,6 +649,7 @@ def test_an_audit_prints_and_writes_its_report_and_ends_in_3_where_it_fails(run,
     assert out.splitlines()[-1].startswith("MASKED: ")
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_worst_case_can_be_the_claim(run, digits, monkeypatch):
     monkeypatch.setitem(BUDGETS, "standard", BUDGETS["quick"])
     model, images, labels = load_model("digits-mmc"), digits.inputs()[:12], digits.labels[:12]

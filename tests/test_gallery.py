@@ -26,7 +26,7 @@ def short(monkeypatch):
     monkeypatch.setattr(training, "EPOCHS", (0, 2))
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short", "unchecked")
 @pytest.mark.parametrize("name", MAKERS)
 def test_each_figure_is_made_from_the_shipped_models(name, scene, tmp_path, monkeypatch):
     monkeypatch.setenv("MMC_VIZ_CACHE", str(tmp_path))
@@ -40,6 +40,7 @@ def test_each_figure_is_made_from_the_shipped_models(name, scene, tmp_path, monk
     assert re.search(r"\d", exhibit.description)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "name", ["centers", "feature-contours", "density-distance", "loss-surface"]
 )

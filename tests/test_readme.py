@@ -23,6 +23,7 @@ def heads():
     HEADS.update(before)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_python_examples_run_one_after_the_other(heads, capsys):
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len(blocks) >= 2

@@ -344,6 +344,7 @@ def call(run, shipped, *more):
     return run("results", "--limit", 12, "--costly", 4, "--quiet", *places, *more)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_one_command_measures_and_writes_cards_json_and_readme(run, shipped, few_measures):
     status, out, err = call(run, shipped)
     assert (status, err) == (0, "") and "results of 2 models" in out

@@ -46,6 +46,7 @@ def test_a_new_card_is_blank():
     assert (card.model, card.eps, card.images, card.norm) == ("digits-mmc", 0.1, 6, "linf")
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_card_shows_what_the_audit_finds():
     card = AuditCard.of(**SETTINGS, eps=0.1, run=True)
     data = load_dataset("digits", limit=6)

@@ -66,11 +66,17 @@ def commit_all(page):
     return count
 
 
-def findings(page):
-    """What axe-core calls serious or critical: rule, element, and what is wrong with it."""
+def findings(page, *rules):
+    """What axe-core calls serious or critical: rule, element, and what is wrong with it.
+
+    All its rules are asked, or only those that are named.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    options = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = list(rules)
+    found = Axe().run(page, options=options).response["violations"]
     return [
         (rule["id"], node["target"], node["failureSummary"])
         for rule in found

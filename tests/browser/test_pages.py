@@ -99,11 +99,12 @@ def test_what_waits_for_a_prediction_comes_with_it(seen, lines):
 
 def test_with_all_of_it_open_nothing_serious_keeps_people_out(page):
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    for theme in ("light", "dark"):
+    # Of all that axe asks, only the contrast can differ in another theme.
+    for theme, rules in (("light", ()), ("dark", ("color-contrast",))):
         if page.evaluate("document.documentElement.dataset.theme") != theme:
             page.click("#theme")
         page.wait_for_timeout(500)  # a theme arrives in two steps
-        assert findings(page) == [], theme
+        assert findings(page, *rules) == [], theme
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = false; })")
 
 
