@@ -6,8 +6,12 @@ test images, whose indices are kept in `data/samples/digits_split.json`, and 1,4
 That file is the truth; `data/README.md` says how it was made.
 """
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from mmc_viz.datasets.dataset import Dataset
 from mmc_viz.files import read_json
@@ -40,22 +44,31 @@ def load_digits_split(split: str) -> Dataset:
     E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
     Repository, 1998, https://doi.org/10.24432/C50P49 (CC BY 4.0).
     """
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    in_test = np.zeros(len(bunch.target), dtype=bool)
+    ink, labels = _ink_and_labels()
+    in_test = np.zeros(len(labels), dtype=bool)
     in_test[_test_indices(len(in_test))] = True
     chosen = in_test if split == "test" else ~in_test
     # 255 v / 16 never ends in one half (255 is odd), so there is only one way to round.
-    pixels = np.rint(bunch.images[chosen] * 255 / 16).astype(np.uint8)
+    pixels = np.rint(ink[chosen] * 255 / 16).astype(np.uint8)
     return Dataset(
         name="digits",
         split=split,
         images=torch.from_numpy(pixels).unsqueeze(1),
-        labels=torch.from_numpy(bunch.target[chosen].astype(np.int64)),
+        labels=torch.from_numpy(labels[chosen].astype(np.int64)),
         class_names=[str(digit) for digit in range(10)],
         source=f"the full {split} split of scikit-learn's digits, {len(pixels):,} images",
     )
+
+
+def _ink_and_labels() -> tuple[Float64[np.ndarray, "N 8 8"], Float64[np.ndarray, " N"]]:
+    """Read scikit-learn's file of digits: ink in 0..16, and classes.
+
+    Importing scikit-learn for it would take longer than reading, training a step and drawing.
+    """
+    package = importlib.util.find_spec("sklearn").submodule_search_locations[0]
+    file = Path(package) / "datasets" / "data" / "digits.csv.gz"
+    rows = np.loadtxt(file, delimiter=",")
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1]
 
 
 def _test_indices(count: int) -> list[int]:
