@@ -21,13 +21,13 @@ pytestmark = pytest.mark.usefixtures("unchecked_module")
 
 @pytest.fixture(scope="module")
 def clothes():
-    data = load_dataset("fashion_mnist", limit=60)
+    data = load_dataset("fashion_mnist", limit=40)
     return data.inputs(), data.labels
 
 
 @pytest.fixture(scope="module")
 def numerals(digits):
-    return digits.inputs()[:60], digits.labels[:60]
+    return digits.inputs()[:40], digits.labels[:40]
 
 
 class Quantised(nn.Module):
@@ -92,10 +92,14 @@ def test_the_verdicts_say_what_is_wrong(usual):
     assert scaled["float32 and float64"].verdict == "pass"
 
 
+@pytest.fixture(scope="module")
+def worst(numerals):
+    return worst_case(load_model("digits-mmc"), *numerals, eps=0.1, budget="quick")
+
+
 @pytest.mark.parametrize("form", ["result", "number", "images"])
-def test_a_masked_model_is_cleared_when_the_claim_is_honest(numerals, form):
+def test_a_masked_model_is_cleared_when_the_claim_is_honest(numerals, worst, form):
     model = load_model("digits-mmc")
-    worst = worst_case(model, *numerals, eps=0.1, budget="quick")
     claim = {"result": worst, "number": worst.accuracy, "images": worst.robust}[form]
     report = audit(model, *numerals, eps=0.1, claim=claim)
     assert not report.masked
@@ -107,7 +111,7 @@ def test_a_masked_model_is_cleared_when_the_claim_is_honest(numerals, form):
 def test_a_claim_too_high_is_refuted_whoever_makes_it(numerals):
     model = load_model("digits-sce")
     assert audit(model, *numerals, eps=0.1, claim=0.5).masked
-    assert audit(model, *numerals, eps=0.1, claim=torch.ones(60, dtype=torch.bool)).masked
+    assert audit(model, *numerals, eps=0.1, claim=torch.ones(40, dtype=torch.bool)).masked
 
 
 def test_an_attack_that_fails_with_an_unlimited_budget_is_no_attack():
@@ -225,8 +229,8 @@ def test_mistakes_are_named(clothes, change, words):
 
 def test_a_claim_about_another_budget_or_other_images_is_refused(clothes):
     for images, eps, words in (
-        (60, 0.1, "about the same budget, linf 0.06; got linf 0.1"),
-        (30, EPS, "about the same 60 images; got one about 30"),
+        (40, 0.1, "about the same budget, linf 0.06; got linf 0.1"),
+        (30, EPS, "about the same 40 images; got one about 30"),
     ):
         none = torch.zeros(images, dtype=torch.bool)
         claim = WorstCase(none, [None] * images, {}, none, eps, "linf", "quick")

@@ -15,7 +15,7 @@ from mmc_viz.training import TrainConfig
 
 @pytest.fixture(scope="module")
 def scene():
-    return Scene(torch.device("cpu"), 80)
+    return Scene(torch.device("cpu"), 40)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_name_of_a_class_is_never_markup(name):
             names = [f"<img src=x onerror=alert({label})>" for label in range(10)]
             return dataclasses.replace(super().data, class_names=names)
 
-    exhibit = MAKERS[name](Hostile(torch.device("cpu"), 40), name)
+    exhibit = MAKERS[name](Hostile(torch.device("cpu"), 16), name)
     text = json.dumps(exhibit.draw("light").to_plotly_json(), default=str)
     assert "&lt;img src=x" in text and "<img" not in text
 

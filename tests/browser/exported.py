@@ -2,10 +2,12 @@
 
 from contextlib import contextmanager
 
+from pixels import FINGERPRINT
+
 from mmc_viz.browser import visit
 
 #: All that a reader can see or hear of a widget.
-FACE = """(root) => [...root.querySelectorAll("canvas")].map((c) => c.toDataURL()).join()
+FACE = f"""(root) => [...root.querySelectorAll("canvas")].map({FINGERPRINT}).join()
   + root.innerText + [...root.querySelectorAll("[aria-label]")].map((e) => e.ariaLabel).join()"""
 
 #: The controls of all widgets that can be seen and used, numbered from the top: number to HTML.
@@ -23,8 +25,15 @@ NUMBER_CONTROLS = """() => {
       return one.outerHTML.slice(0, 200);
     });
 }"""
-FOCUSED = """() => document.activeElement === document.body ? "nothing"
-  : document.activeElement.dataset.control ?? "another" """
+#: Note from now on, in `came`, all that gets the focus.
+NOTE_FOCUS = """() => {
+  const name = (one) => (one.matches("a.skip") ? "the top" : one.dataset.control ?? "another");
+  if (!window.came) document.addEventListener("focusin", (event) => came.push(name(event.target)));
+  document.activeElement.blur();
+  window.came = [];
+}"""
+#: So many times Tab is pressed before it is asked whether the page has begun again.
+TABS = 20
 
 
 @contextmanager
@@ -69,14 +78,17 @@ def commit_all(page):
 def findings(page, *rules):
     """What axe-core calls serious or critical: rule, element, and what is wrong with it.
 
-    All its rules are asked, or only those that are named.
+    All its rules are asked, or only those that are named. The rows of a widget's table are alike;
+    it is shown the first of them.
     """
     from axe_playwright_python.sync_playwright import Axe
 
     options = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = list(rules)
+    short = page.add_style_tag(content=".mmcviz tbody tr:nth-child(n + 6) { display: none; }")
     found = Axe().run(page, options=options).response["violations"]
+    short.evaluate("(style) => style.remove()")
     return [
         (rule["id"], node["target"], node["failureSummary"])
         for rule in found
@@ -91,11 +103,16 @@ def out_of_reach(page):
     What it comes to must follow in the order of the page.
     """
     controls = page.evaluate(NUMBER_CONTROLS)
+    page.evaluate(NOTE_FOCUS)
     page.focus("a.skip")
-    came = []
-    while (now := page.evaluate(FOCUSED)) != "nothing" and len(came) < 2000:
-        came.append(now)
-        page.keyboard.press("Tab")
+    for _ in range(2000 // TABS):
+        for _ in range(TABS):
+            page.keyboard.press("Tab")
+        if page.evaluate("came.filter((one) => one === 'the top').length > 1"):
+            break
+    came = page.evaluate("came")
+    assert came.count("the top") > 1, "Tab does not come back to the top."
+    came = came[: came.index("the top", 1)]
     numbers = [int(number) for number in came if number.isdecimal()]
     assert numbers == sorted(numbers)
     return [control for number, control in enumerate(controls) if number not in numbers]

@@ -9,6 +9,7 @@ from mmc_viz.widgets import replay
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_explorer_shows_from_disk_what_python_has_at_every_step_of_every_run(page_of, chromium):
     with open_page(page_of("01_slide_epsilon.ipynb")) as seen:
         commit_all(seen.page)
