@@ -23,7 +23,7 @@ EXACT += [(ddn, "l2"), (cw, "l2")]
 #: Fewer steps where only the contract is looked at.
 FAST = {
     "cw": partial(cw, steps=50, search_steps=3),
-    "ead": partial(ead, steps=50, search_steps=3),
+    "ead": partial(ead, steps=50, search_steps=4),
     "deepfool": partial(deepfool, steps=30),
     "ddn": partial(ddn, steps=20),
     "fmn": partial(fmn, steps=20),
