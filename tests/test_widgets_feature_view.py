@@ -194,6 +194,10 @@ def test_a_map_is_added_without_a_new_attack():
     assert (view.step, view.chosen) == (2, [1, 4])
     assert [one["name"] for one in read_atlas(view.atlas)[0]["maps"]] == ["pca", "plane"]
     assert "maps=pca,plane" in view.code
+    view.add_map("pca")  # from a cell, and it is drawn already
+    assert (view.map, view.settings.maps) == ("pca", ("pca", "plane"))
+    with pytest.raises(ValueError, match="`name` must be one of pca, plane, umap; got 'tsne'"):
+        view.add_map("tsne")
 
 
 @pytest.mark.parametrize(

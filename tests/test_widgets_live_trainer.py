@@ -87,6 +87,8 @@ def test_measures_and_first_epochs_are_those_of_the_duel(trainer):
     for bar in (0, max(course), 1.01):
         first = [epoch for epoch, value in enumerate(course) if value >= bar]
         assert trainer.epochs_to(bar).get("SCE") == (first[0] if first else None)
+    with pytest.raises(ValueError, match="`name` must be one of accuracy, loss,.* got 'speed'"):
+        trainer.measured("speed")
     with pytest.raises(ValueError, match="no model came to 1.01"):
         trainer.first_to(1.01)
     best = {title: trainer.measured("accuracy", 2)[title] for title in trainer.titles}

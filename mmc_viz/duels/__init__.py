@@ -14,6 +14,7 @@ bit, for both take their steps from the same `Course`.
 """
 
 from mmc_viz.duels.duel import Duel as Duel
+from mmc_viz.duels.looking import MEASURES as MEASURES
 from mmc_viz.duels.looking import Moment as Moment
 from mmc_viz.duels.looking import Side as Side
 from mmc_viz.duels.making import make_duel as make_duel

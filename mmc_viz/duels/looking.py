@@ -5,7 +5,7 @@ found anew at each moment and turned (or mirrored) so that the points lie as nea
 they lay at the epoch before: without that a map would flip from one moment to the next.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float, Int
@@ -59,6 +59,10 @@ class Side:
     means: Float[Tensor, "num_classes 2"]
     centers: Float[Tensor, "num_classes 2"] | None
     regions: Float[Tensor, "num_classes 4"] | None
+
+
+#: The numbers of a `Side`.
+MEASURES = tuple(field.name for field in fields(Side) if field.type is float)
 
 
 @dataclass(frozen=True)

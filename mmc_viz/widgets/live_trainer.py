@@ -19,7 +19,7 @@ from typing import Any
 
 import traitlets
 
-from mmc_viz.duels import Duel, make_duel, pack
+from mmc_viz.duels import MEASURES, Duel, make_duel, pack
 from mmc_viz.heads import HEADS
 from mmc_viz.widgets.assembling import assemble, style
 from mmc_viz.widgets.base import LabWidget, Report, Stopped
@@ -134,15 +134,17 @@ class LiveTrainer(LabWidget):
         Parameters
         ----------
         name : str
-            Of a number of `mmc_viz.duels.Side`, such as `accuracy` or `distance_to_best`.
+            One of `mmc_viz.duels.MEASURES`, such as `accuracy` or `distance_to_best`.
         epoch : int
             0 is the start; -1 the newest that is complete.
 
         Raises
         ------
         ValueError
-            If it has not been trained so far.
+            If there is no such measure, or it has not been trained so far.
         """
+        if name not in MEASURES:
+            raise ValueError(f"`name` must be one of {', '.join(MEASURES)}; got {name!r}.")
         last = len(self.duel.history) - 1
         if not -1 <= epoch <= last:
             raise ValueError(f"`epoch` must lie in -1..{last}; got {epoch}. Train on to see more.")
