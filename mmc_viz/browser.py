@@ -33,6 +33,10 @@ _CHROMIUM_FLAGS = (
     "--disable-sync",
 )
 
+# Milliseconds from one look at the page to the next. Playwright would look at each frame, and have
+# the browser draw sixty of them a second while the kernel needs the processor.
+_POLLING = 200
+
 
 def find_chromium() -> str | None:
     """Path of a Chromium on this machine: `MMC_VIZ_CHROMIUM`, else the first one on the path."""
@@ -206,6 +210,7 @@ class Visit:
             "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel"
             "?.status === 'idle'",
             timeout=60_000,
+            polling=_POLLING,
         )
 
     def run_all(self) -> None:
@@ -223,6 +228,7 @@ class Visit:
                 && cells.every((cell) => cell.model.executionCount !== null);
             }""",
             timeout=seconds * 1000,
+            polling=_POLLING,
         )
 
     def wait_for_kernel(self) -> None:

@@ -45,6 +45,7 @@ def until(root, *, seconds=60, **wanted):
         "([root, wanted]) => Object.entries(wanted).every(([k, v]) => root.dataset[k] === v)",
         arg=[root.element_handle(), {name: str(value) for name, value in wanted.items()}],
         timeout=1000 * seconds,
+        polling=50,
     )
 
 
