@@ -5,6 +5,7 @@ runs between them is our own Python and torch's. The profiler takes time itself,
 operations are small, so that the parts add up to a little more than a step takes.
 """
 
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -94,6 +95,8 @@ def rows_of(title: str, run: Callable[[], object], *, steps: int) -> list[Measur
 
 def parts_of(run: Callable[[], object]) -> dict[str, float]:
     """Run under torch's profiler; give the seconds of each part."""
+    # Else the profiler says on stderr each time that it starts and stops.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         start = time.perf_counter()
         run()
