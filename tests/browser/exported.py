@@ -75,18 +75,15 @@ def commit_all(page):
     return count
 
 
-def findings(page, *rules, but=()):
+def findings(page, *rules):
     """What axe-core calls serious or critical: rule, element, and what is wrong with it.
 
-    All its rules are asked but some, or only those that are named. The rows of a widget's table are
-    alike; it is shown the first of them.
+    All its rules are asked, or only those that are named. The rows of a widget's table are alike;
+    it is shown the first of them.
     """
     from axe_playwright_python.sync_playwright import Axe
 
-    options = {
-        "resultTypes": ["violations"],
-        "rules": {rule: {"enabled": False} for rule in but},
-    }
+    options = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = list(rules)
     short = page.add_style_tag(content=".mmcviz tbody tr:nth-child(n + 6) { display: none; }")
