@@ -89,6 +89,7 @@ MAY_IMPORT = COMPUTE | {
 #: Packages of others that stay in their place: where each may be imported.
 WIDGET_TOOLS = ("ipywidgets", "anywidget", "traitlets", "IPython")
 PLACES = {tool: {"mmc_viz.widgets"} for tool in WIDGET_TOOLS} | {
+    "IPython": {"mmc_viz.widgets", "mmc_viz.figures.shown"},
     "plotly": {"mmc_viz.figures", "mmc_viz.export.page"},  # a page carries plotly.js
     "pyautoattack": {"mmc_viz.attacks.published", "mmc_viz.bench.libraries"},
     "torchvision": {"mmc_viz.datasets.torchvision_readers"},

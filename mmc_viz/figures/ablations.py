@@ -4,6 +4,7 @@ import plotly.graph_objects as go
 
 from mmc_viz.ablations import AblationResult, Outcome
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 
 #: What is drawn of each model: key, words, dash, whether the marker is filled.
 _QUANTITIES = (
@@ -39,7 +40,7 @@ def ablation(result: AblationResult, *, title: str | None = None, theme: str = "
     colours = style.resolve(theme)
     if not result.outcomes:
         raise ValueError("`result` must hold at least one outcome; got none.")
-    figure = go.Figure()
+    figure = Figure()
     for place, group in enumerate(result.groups):
         outcomes = result.of(group)
         for key, words, dash, filled in _QUANTITIES:

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from mmc_viz.audit import AuditReport
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 
 _WIDTH = (
     720  # pixels of the card, which stands amid the figure: plotly cannot break lines by itself
@@ -160,7 +161,7 @@ class _Card:
         hidden = {"visible": False, "fixedrange": True}
         frame = {"color": self.theme.grid, "width": 1.5}
         self.draw("rect", (0, 0, _WIDTH, self.down), line=frame)
-        return go.Figure(
+        return Figure(
             layout=style.layout(self.theme, title="", height=self.down)
             | {"title": None, "height": self.down + 20, "xaxis": hidden, "yaxis": hidden}
             | {"margin": {"t": 10, "l": 0, "r": 0, "b": 10}, "dragmode": False}

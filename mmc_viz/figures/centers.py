@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from mmc_viz.centers import Geometry
 from mmc_viz.figures import style
 from mmc_viz.figures.matrices import _SCALE, _ink
+from mmc_viz.figures.shown import Figure
 
 _NUMBERED = 12  # classes up to which the numbers fit into their cells
 _QUANTITIES = {"angle": "angle (degrees)", "inner_product": "inner product", "distance": "distance"}
@@ -58,7 +59,7 @@ def centers_3d(
     points = [[*point, 0.0][:3] for point in geometry.centers.tolist()]
     radius = geometry.norm_range[1]
 
-    figure = go.Figure()
+    figure = Figure()
     frame = [_ring(radius, 0.0, 2)] if flat else _graticule(radius)
     figure.add_trace(
         go.Scatter3d(
@@ -190,7 +191,7 @@ def gram(
     count = geometry.num_classes
     pairs = [(i, j) for i in range(count) for j in range(count) if i != j]
     low, high = _span([values[i][j] for i, j in pairs], quantity, geometry)
-    figure = go.Figure(
+    figure = Figure(
         go.Heatmap(
             z=[[None if i == j else values[i][j] for j in range(count)] for i in range(count)],
             zmin=low,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 from mmc_viz.results import MEASURED, Published
 
 _ROW, _HEAD, _AROUND = 30, 34, 150  # pixels: of a line, a heading, and above and below all
@@ -55,7 +56,7 @@ def claims(
                 places[k] = down
                 down += 1
         down += 0.3
-    figure = go.Figure(
+    figure = Figure(
         go.Scatter(
             x=[one.clean for one in figures],
             y=[places[k] for k in range(len(figures))],

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 from mmc_viz.trajectories import Trajectory
 
 
@@ -50,6 +51,7 @@ def attack_trajectory(
             raise ValueError(f"`image` must be in 0 .. {len(one.labels) - 1}; got {image}.")
 
     figure = make_subplots(
+        figure=Figure(),
         rows=2,
         cols=len(named),
         shared_xaxes="columns",

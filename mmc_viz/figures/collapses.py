@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 
 from mmc_viz.collapse import MEASURES, CollapseHistory
 from mmc_viz.figures import runs, style
+from mmc_viz.figures.shown import Figure
 
 #: Heading of the panel of each measure.
 _HEADINGS = {
@@ -79,6 +80,7 @@ def collapse_over_training(
     columns = min(2, len(chosen))
     rows = math.ceil(len(chosen) / columns)
     figure = make_subplots(
+        figure=Figure(),
         rows=rows,
         cols=columns,
         vertical_spacing=_BETWEEN / (rows * _PANEL),

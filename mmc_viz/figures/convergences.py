@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from mmc_viz.collapse import Convergence
 from mmc_viz.figures import runs, style
+from mmc_viz.figures.shown import Figure
 
 
 def convergence(
@@ -43,7 +44,9 @@ def convergence(
     """
     colours = style.resolve(theme)
     runs.check_highlight(highlight, result.names)
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05)
+    figure = make_subplots(
+        figure=Figure(), rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.05
+    )
     looks = runs.looks_of(result.names, highlight, colours)
     order = sorted(range(len(looks)), key=lambda r: looks[result.names[r]]["showlegend"])
     for column, (courses, reached, unit) in enumerate(

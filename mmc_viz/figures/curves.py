@@ -4,6 +4,7 @@ import plotly.graph_objects as go
 
 from mmc_viz.evaluation import RobustnessCurve
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 
 
 def robustness_curves(
@@ -79,7 +80,7 @@ def robustness_curves(
                     hovertemplate="%{text}<extra></extra>",
                 )
             )
-    figure = go.Figure([*bands, *lines])
+    figure = Figure([*bands, *lines])
     figure.update_layout(
         style.layout(
             colours,

@@ -6,6 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 from mmc_viz.trajectories import Trajectory
 
 
@@ -66,7 +67,7 @@ def effort(
                 showlegend=bool(name),
             )
         )
-    figure = go.Figure(lines)
+    figure = Figure(lines)
     counts = sorted({len(one.labels) for one in named.values()})
     images = f"{' or '.join(map(str, counts))} images"
     figure.update_layout(

@@ -6,6 +6,7 @@ from plotly.subplots import make_subplots
 from mmc_viz.embeddings import Embedding, MapView
 from mmc_viz.figures import map_panels as panels
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 
 #: Pictures in the hover labels of one figure, at most.
 PICTURES = 2000
@@ -54,6 +55,7 @@ def embedding(
         raise ValueError(f"`pictures` must be at least 0; got {pictures}.")
     views = result.views
     figure = make_subplots(
+        figure=Figure(),
         rows=2,
         cols=len(views),
         row_heights=[0.68, 0.32],

@@ -5,6 +5,7 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 from mmc_viz.evaluation import TransferMatrix
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 from mmc_viz.results import ShippedMatrix
 
 _ROOMY = 5  # so many columns leave room for numbers like 39.6 %
@@ -73,7 +74,7 @@ def attack_matrix(
         hoverinfo="skip",
         showlegend=False,
     )
-    figure = go.Figure([heat, numbers])
+    figure = Figure([heat, numbers])
     figure.update_layout(
         style.layout(
             colours,

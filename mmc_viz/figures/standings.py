@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from mmc_viz.figures import style
 from mmc_viz.figures.labels import Box, Page, place_names
+from mmc_viz.figures.shown import Figure
 from mmc_viz.results import PROTOCOL, TITLES, AtBudget, Summary, budget
 
 _STANDS_OUT = 0.15  # share of the images, left or seemingly left, from which a model is named
@@ -56,7 +57,7 @@ def standings(
     shown = [(one, at) for one, at in shown if at is not None and at.worst is not None]
     if not shown:
         raise ValueError("`summaries` must hold a model with a worst case at its budget.")
-    figure = go.Figure()
+    figure = Figure()
     datasets = list(dict.fromkeys(one.dataset for one, _ in shown))
     for place, dataset in enumerate(datasets):
         here = [(one, at) for one, at in shown if one.dataset == dataset]

@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 from mmc_viz.embeddings import MapTrajectories
 from mmc_viz.figures import map_panels as panels
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 
 #: Pictures in the hover labels of one figure, at most.
 PICTURES = 2000
@@ -60,6 +61,7 @@ def trajectories(
     if pictures < 0:
         raise ValueError(f"`pictures` must be at least 0; got {pictures}.")
     figure = make_subplots(
+        figure=Figure(),
         rows=2,
         cols=len(named),
         row_heights=[0.7, 0.3],

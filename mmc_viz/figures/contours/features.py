@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 from mmc_viz.contours import ContourDifference, FeatureContours
 from mmc_viz.figures import style
 from mmc_viz.figures.contours import feature_words as words
+from mmc_viz.figures.shown import Figure
 
 _DECADES = 0.5  # between two contours, in powers of ten
 _LOWEST, _HIGHEST = -3.0, 2.5  # of the colours, in powers of ten
@@ -62,6 +63,7 @@ def feature_scatter_2d(
             raise ValueError("`contours` must be those of a plane. Use `loss_volume` for a space.")
     compared = _by_name(differences, named)
     figure = make_subplots(
+        figure=Figure(),
         rows=1,
         cols=len(named),
         horizontal_spacing=0.1,

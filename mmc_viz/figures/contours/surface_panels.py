@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 from mmc_viz.contours import AttackPath, InputSurface
 from mmc_viz.figures import style
 from mmc_viz.figures.contours import surface_words as said
+from mmc_viz.figures.shown import Figure
 
 #: Numbers on contours are as faint as these, so they begin with more contrast.
 _INK = {style.THEMES["light"].text: "#000000", style.THEMES["dark"].text: "#ffffff"}
@@ -16,6 +17,7 @@ _INK = {style.THEMES["light"].text: "#000000", style.THEMES["dark"].text: "#ffff
 def panels(named: dict[str, InputSurface], chosen: list[str], colours: style.Theme) -> go.Figure:
     """Give a row of panels for each objective, a column for each model."""
     figure = make_subplots(
+        figure=Figure(),
         rows=len(chosen),
         cols=len(named),
         horizontal_spacing=0.1,

@@ -8,12 +8,14 @@ from plotly.subplots import make_subplots
 from mmc_viz.contours import InputSurface
 from mmc_viz.figures import style
 from mmc_viz.figures.contours import surface_words as said
+from mmc_viz.figures.shown import Figure
 
 
 def scenes(named: dict[str, InputSurface], chosen: list[str], colours: style.Theme) -> go.Figure:
     """Give a scene for each objective and model, side by side."""
     shown_in = [(one, objective) for objective in chosen for one in named.values()]
     figure = make_subplots(
+        figure=Figure(),
         rows=1,
         cols=len(shown_in),
         specs=[[{"type": "scene"}] * len(shown_in)],

@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from mmc_viz.contours import FeatureContours
 from mmc_viz.figures import style
+from mmc_viz.figures.shown import Figure
 
 
 def loss_volume(
@@ -63,6 +64,7 @@ def loss_volume(
         raise ValueError(f"`count` must be at least 2; got {count}.")
     levels = [lowest * (highest / lowest) ** (i / (count - 1)) for i in range(count)]
     figure = make_subplots(
+        figure=Figure(),
         rows=1,
         cols=len(named),
         specs=[[{"type": "scene"}] * len(named)],

@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 from mmc_viz.density import DensityDistance
 from mmc_viz.figures import style
 from mmc_viz.figures.densities.words import DECADE, class_name, power, power_ticks
+from mmc_viz.figures.shown import Figure
 
 #: What is drawn sideways of each measure: the axis, and the measure in a sentence.
 _SIDEWAYS = {
@@ -67,6 +68,7 @@ def density_vs_distance(
     columns = min(2, len(named))
     rows = math.ceil(len(named) / columns)
     figure = make_subplots(
+        figure=Figure(),
         rows=rows,
         cols=columns,
         shared_yaxes="all",

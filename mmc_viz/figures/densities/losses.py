@@ -11,6 +11,7 @@ from mmc_viz.density import ClassShells, ShellDensity
 from mmc_viz.figures import style
 from mmc_viz.figures.densities.loss_words import describe_profiles, outcome, subtitle
 from mmc_viz.figures.densities.words import DECADE, class_name, power, power_ticks
+from mmc_viz.figures.shown import Figure
 
 #: Names of lines in the legend, and their dashes.
 _EXACT, _PAPER = "exact form", "the paper's form, as recalled"
@@ -72,6 +73,7 @@ def density_vs_loss(
 
     columns = len(named)
     figure = make_subplots(
+        figure=Figure(),
         rows=3,
         cols=columns,
         shared_xaxes="columns",
