@@ -202,15 +202,37 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
     def open_notebook(self, lab: Lab, name: str) -> None:
-        """Open a notebook alone in a fresh workspace and wait for its kernel."""
-        workspace = secrets.token_hex(4)
-        self.page.goto(f"{lab.url}lab/workspaces/{workspace}/tree/{name}?token={lab.token}&reset")
+        """Open a notebook alone and wait for its kernel.
+
+        Where the page shows this JupyterLab already, the notebook is opened in it, in place of the
+        one before; else JupyterLab is loaded, with a fresh workspace.
+        """
+        if self.page.url.startswith(lab.url):
+            self.close_notebook()
+            self.page.evaluate(
+                "(path) => { window.jupyterapp.commands.execute('docmanager:open', { path }) }",
+                name,
+            )
+        else:
+            desk = f"{lab.url}lab/workspaces/{secrets.token_hex(4)}"
+            self.page.goto(f"{desk}/tree/{name}?token={lab.token}&reset")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.wait_for_function(
             "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel"
             "?.status === 'idle'",
             timeout=60_000,
             polling=_POLLING,
+        )
+
+    def close_notebook(self) -> None:
+        """Close the notebook that is open, without saving; its kernel goes on."""
+        self.page.evaluate(
+            """() => {
+              for (const tab of [...window.jupyterapp.shell.widgets("main")]) {
+                if (tab.context) tab.context.model.dirty = false;  // else it would ask first
+                tab.dispose();
+              }
+            }"""
         )
 
     def run_all(self) -> None:

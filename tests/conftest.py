@@ -212,22 +212,56 @@ def served(chromium, tmp_path_factory):
         yield folder, lab
 
 
+class Desk:
+    """One JupyterLab page, in which lessons are opened one after another, as a student does."""
+
+    def __init__(self):
+        self._open = ExitStack()
+        self._student = None
+
+    def student(self):
+        if self._student is None:
+            self._student = self._open.enter_context(visit())
+        return self._student
+
+    def leave(self):
+        self._open.close()
+        self._student = None
+
+
+DESK = Desk()
+
+
+def pytest_runtest_setup(item):
+    # Playwright keeps an event loop running in this thread. What has one of its own must not meet
+    # it, and a second browser would not start beside it.
+    if "open_lesson" not in item.fixturenames:
+        DESK.leave()
+
+
+def pytest_sessionfinish():
+    DESK.leave()
+
+
 @pytest.fixture(scope="module")
 def open_lesson(served):
     """Open a notebook of the course in JupyterLab and run all its cells: `lab, student`.
 
-    Kernel and page stay for the tests of one module.
+    Notebook and kernel stay for the tests of one module.
     """
     folder, lab = served
-    with ExitStack() as stack:
-        stack.callback(lab.shut_down_kernels)
 
-        def call(name, *, width=1400, seconds=240):
-            shutil.copy(NOTEBOOKS / name, folder)
-            student = stack.enter_context(visit(width=width))
-            student.open_notebook(lab, name)
-            student.run_all()
-            student.wait_until_idle(seconds)
-            return lab, student
+    def call(name, *, seconds=240):
+        shutil.copy(NOTEBOOKS / name, folder)
+        student = DESK.student()
+        student.errors.clear()
+        student.open_notebook(lab, name)
+        student.use_theme(dark=False)
+        student.run_all()
+        student.wait_until_idle(seconds)
+        return lab, student
 
-        yield call
+    yield call
+    if DESK.student().page.url.startswith(lab.url):
+        DESK.student().close_notebook()
+    lab.shut_down_kernels()
