@@ -85,7 +85,8 @@ class Lab:
 
         client = BlockingKernelClient()
         client.load_connection_file(str(self.runtime / f"kernel-{self.kernels()[0]}.json"))
-        client.start_channels()
+        # Without a heartbeat: its thread, stopped before it has begun, opens sockets for ever.
+        client.start_channels(stdin=False, hb=False, control=False)
         printed = []
 
         def keep(message: dict[str, Any]) -> None:

@@ -50,7 +50,8 @@ class Kernel:
         self.states = {}  # model id to state
 
     def connect(self):
-        self.client.start_channels()
+        # Without a heartbeat: its thread, stopped before it has begun, opens sockets for ever.
+        self.client.start_channels(hb=False)
         self.client.wait_for_ready(timeout=120)
 
     def restart(self):

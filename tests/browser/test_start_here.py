@@ -34,3 +34,11 @@ def test_the_first_picture_and_its_replay_show_what_they_should(start):
     assert explorers.nth(1).get_attribute("data-step") == "5"
     assert not explorers.nth(1).locator(".mmcviz-slider").is_visible()
     assert lab.value("again.code") == lab.value("first.code").replace("step=0", "step=5")
+
+
+def test_a_question_starts_no_heartbeat(start, monkeypatch):
+    """One that is stopped before it has begun opens sockets until there are no more."""
+    lab, _ = start
+    start = "jupyter_client.channels.HBChannel.start"
+    monkeypatch.setattr(start, lambda self: pytest.fail("its heart beats"))
+    assert lab.value("1 + 1") == 2
