@@ -10,6 +10,7 @@ from torch import nn
 
 from mmc_viz.attacks import apgd, frozen, pgd
 from mmc_viz.bench import TOPICS, attacks, features, libraries, path, training
+from mmc_viz.bench.comparing import read_report
 from mmc_viz.bench.passes import Passes, count_passes, paid_in_full
 from mmc_viz.bench.timing import Measurement, measured, ratio, take_turns
 from mmc_viz.commands import bench
@@ -67,6 +68,19 @@ def test_unknown_topics_are_named(monkeypatch):
 
     with pytest.raises(ValueError, match=f"one of {', '.join(TOPICS)}; got 'speed'"):
         bench.run(argparse.Namespace(topics=["speed"], json=None))
+
+
+def test_the_topics_that_were_measured_are_kept_when_a_later_one_fails(monkeypatch, run, tmp_path):
+    figures = [Measurement("import", 1.0, "s")]
+    monkeypatch.setattr("mmc_viz.bench.imports.measure", lambda: figures)
+
+    def fail():
+        raise RuntimeError("the machine went down")
+
+    monkeypatch.setattr("mmc_viz.bench.path.measure", fail)
+    with pytest.raises(RuntimeError, match="went down"):
+        run("bench", "imports", "path", "--json", tmp_path / "new.json")
+    assert read_report(tmp_path / "new.json").figures == {"import": figures[0]}
 
 
 @pytest.mark.parametrize(("network", "published"), [("resnet20", 40.8e6), ("resnet32", 69.1e6)])

@@ -60,18 +60,18 @@ def _measure(arguments: argparse.Namespace) -> None:
             if arguments.topics:
                 raise
             print(f"{topic} skipped: {error}", flush=True)
+        if arguments.json is not None:  # after each topic: all of them take most of an hour
+            values = {
+                "versions": software_versions(),
+                "machine": describe(),
+                "load": {"before": before, "after": load()},
+                "figures": [result.to_json() for result in results],
+            }
+            write_json(arguments.json, values)
     print_table(
         ["measured", "value", "unit", "noise", "note"],
         [[r.name, f"{r.value:.3g}", r.unit, _share(r.noise), r.note] for r in results],
     )
-    if arguments.json is not None:
-        values = {
-            "versions": software_versions(),
-            "machine": describe(),
-            "load": {"before": before, "after": load()},
-            "figures": [result.to_json() for result in results],
-        }
-        write_json(arguments.json, values)
 
 
 def _compare(old_path: Path, new_path: Path) -> int:
