@@ -19,9 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 
 from mmc_viz.heads import Head, check_options, make_head
+from mmc_viz.unfilled import unfilled
 
 
 class Classifier(nn.Module):
@@ -335,7 +335,7 @@ def _shortcut(
 
 
 def _conv(width: int, out: int, kernel: int, stride: int, generator: torch.Generator) -> nn.Conv2d:
-    conv = skip_init(nn.Conv2d, width, out, kernel, stride=stride, padding=kernel // 2, bias=False)
+    conv = unfilled(nn.Conv2d, width, out, kernel, stride=stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu", generator=generator)
     return conv
 
@@ -353,7 +353,7 @@ def _conv_relu(width: int, out: int, stride: int, generator: torch.Generator) ->
 
 
 def _linear(width: int, out: int, generator: torch.Generator) -> nn.Linear:
-    linear = skip_init(nn.Linear, width, out)
+    linear = unfilled(nn.Linear, width, out)
     nn.init.kaiming_normal_(linear.weight, nonlinearity="linear", generator=generator)
     nn.init.zeros_(linear.bias)
     return linear

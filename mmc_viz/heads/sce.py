@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmc_viz.heads._base import GeneralizedSCE, Head, register
+from mmc_viz.unfilled import unfilled
 
 
 @register("sce")
@@ -28,7 +29,7 @@ class SoftmaxCrossEntropy(Head):
         generator: torch.Generator | None = None,
     ):
         super().__init__(dim, num_classes)
-        self.linear = nn.utils.skip_init(nn.Linear, dim, num_classes)
+        self.linear = unfilled(nn.Linear, dim, num_classes)
         generator = generator or torch.Generator().manual_seed(0)
         bound = dim**-0.5  # what nn.Linear draws from, with our own generator
         nn.init.uniform_(self.linear.weight, -bound, bound, generator=generator)
