@@ -34,6 +34,10 @@ torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Tests that fit with UMAP. It is compiled in each process, for half a minute.
+COMPILE_UMAP = ("test_embeddings.py", "test_widgets_feature_view.py", "[map-umap]")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Keep together what shares something dear: the tests of a file, or those of a lesson's page.
@@ -45,6 +49,8 @@ def pytest_xdist_make_scheduler(config, log):
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             page = re.search(r"\[(\w+\.ipynb)\]$", nodeid)
+            if any(part in nodeid for part in COMPILE_UMAP):
+                return "umap"
             return page[1] if page else nodeid.partition("::")[0]
 
     return Together(config, log)
@@ -245,17 +251,17 @@ def pytest_sessionfinish():
 
 @pytest.fixture(scope="module")
 def open_lesson(served):
-    """Open a notebook of the course in JupyterLab and run all its cells: `lab, student`.
+    """Open a notebook, of the course or any other, and run all its cells: `lab, student`.
 
     Notebook and kernel stay for the tests of one module.
     """
     folder, lab = served
 
     def call(name, *, seconds=240):
-        shutil.copy(NOTEBOOKS / name, folder)
+        path = Path(shutil.copy(NOTEBOOKS / name, folder))
         student = DESK.student()
         student.errors.clear()
-        student.open_notebook(lab, name)
+        student.open_notebook(lab, path.name)
         student.use_theme(dark=False)
         student.run_all()
         student.wait_until_idle(seconds)

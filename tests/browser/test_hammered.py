@@ -13,8 +13,6 @@ import pytest
 from exported import FACE, commit_all, open_page
 from lessons import assert_clean, until
 
-from mmc_viz.browser import visit
-
 pytestmark = pytest.mark.browser
 
 SECONDS = float(os.environ.get("MMC_VIZ_HAMMER", "2"))
@@ -145,21 +143,14 @@ def test_hammered_without_a_kernel_a_page_shows_the_last_value_and_does_not_grow
 
 
 @pytest.fixture(scope="module")
-def opened(served):
+def opened(open_lesson, tmp_path_factory):
     """A notebook with a widget of each kind, after Run All: the server, the student's page."""
-    folder, lab = served
     cells = [nbformat.v4.new_code_cell(cell.strip()) for cell in NOTEBOOK.split("---")]
     spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=spec)
-    nbformat.write(notebook, folder / "stress.ipynb")
-    with visit() as student:
-        try:
-            student.open_notebook(lab, "stress.ipynb")
-            student.run_all()
-            student.wait_until_idle(240)
-            yield lab, student
-        finally:
-            lab.shut_down_kernels()
+    path = tmp_path_factory.mktemp("hammered") / "hammered.ipynb"
+    nbformat.write(notebook, path)
+    return open_lesson(path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
