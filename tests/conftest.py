@@ -224,6 +224,7 @@ class Desk:
     def __init__(self):
         self._open = ExitStack()
         self._student = None
+        self.taken = False  # by the tests of a module
 
     def student(self):
         if self._student is None:
@@ -241,7 +242,7 @@ DESK = Desk()
 def pytest_runtest_setup(item):
     # Playwright keeps an event loop running in this thread. What has one of its own must not meet
     # it, and a second browser would not start beside it.
-    if "open_lesson" not in item.fixturenames:
+    if not DESK.taken and "open_lesson" not in item.fixturenames:
         DESK.leave()
 
 
@@ -267,7 +268,9 @@ def open_lesson(served):
         student.wait_until_idle(seconds)
         return lab, student
 
+    DESK.taken = True
     yield call
+    DESK.taken = False
     if DESK.student().page.url.startswith(lab.url):
         DESK.student().close_notebook()
     lab.shut_down_kernels()
