@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mmc_viz import figures
+from mmc_viz.attacks import fmn
 from mmc_viz.gallery import MAKERS, Scene, feature_space, training
 from mmc_viz.training import TrainConfig
 
@@ -20,7 +21,10 @@ def scene():
 
 @pytest.fixture
 def short(monkeypatch):
-    """Runs of two epochs in place of sixty."""
+    """Runs of two epochs in place of sixty, distances by a few steps, intervals of few samples."""
+    attack = partial(fmn, steps=10, starts=1)
+    brief = partial(feature_space.density_against_distance, attack=attack, samples=100)
+    monkeypatch.setattr(feature_space, "density_against_distance", brief)
     for module in (feature_space, training):
         monkeypatch.setattr(module, "TrainConfig", partial(TrainConfig, epochs=2))
     monkeypatch.setattr(training, "EPOCHS", (0, 2))
@@ -40,7 +44,7 @@ def test_each_figure_is_made_from_the_shipped_models(name, scene, tmp_path, monk
     assert re.search(r"\d", exhibit.description)
 
 
-@pytest.mark.usefixtures("unchecked")
+@pytest.mark.usefixtures("short", "unchecked")
 @pytest.mark.parametrize(
     "name", ["centers", "feature-contours", "density-distance", "loss-surface"]
 )

@@ -32,6 +32,8 @@ NOTE_FOCUS = """() => {
   document.activeElement.blur();
   window.came = [];
 }"""
+#: What a canvas leaves to the page, such as End, would scroll it, past figures that take seconds.
+STAY = """(canvas) => canvas.addEventListener("keydown", (event) => event.preventDefault())"""
 #: So many times Tab is pressed before it is asked whether the page has begun again.
 TABS = 20
 
@@ -144,6 +146,7 @@ def operate(widget):
             control.click()
     for control in widget.locator("canvas[tabindex='0']").all():
         if control.is_visible():
+            control.evaluate(STAY)
             faces = {widget.evaluate(FACE)}
             for key in ("ArrowRight", "ArrowDown", "Home", "End", "ArrowLeft", "ArrowUp"):
                 control.press(key)
@@ -153,4 +156,6 @@ def operate(widget):
     for control in widget.locator("button:enabled").all():
         if control.is_visible() and control.is_enabled():
             control.click()
+            if "Pause" in control.inner_text():  # it plays, which takes its time
+                control.click()
     return moves
