@@ -507,6 +507,7 @@ def test_the_original_model_decides_what_is_fooled(untrained, attack):
     assert fooled(model, found, labels)[moved].all()
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_comes_back_has_no_history_and_no_mode_of_its_own(untrained, attack):
     model, images, labels = untrained
@@ -561,6 +562,7 @@ def test_models_that_write_into_their_input_change_nothing(linear, attack):
     torch.testing.assert_close(found, FAST[attack](model, images, labels), rtol=0, atol=1e-3)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_comes_back_fools_the_model_in_any_batch(linear, attack):
     """Large logits blur the boundary by rounding, and some images lie within the blur."""
