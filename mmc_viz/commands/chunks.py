@@ -99,6 +99,7 @@ class Ledger:
             intact = values["format"] == 1 and values["sha256"] == self._checksum()
             chunks = [chunk for chunks in self.judged.values() for chunk in chunks]
             intact = intact and type(kept) is dict and {type(chunk) for chunk in chunks} <= {dict}
+            intact = intact and {type(one) for one in self.judged.values()} <= {list}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             intact = False
         if not intact:
