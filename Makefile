@@ -17,7 +17,7 @@ BROWSER_FLAG := $(if $(DISPLAYLESS),--no-browser)
 lab: $(VENV)/.lab
 	$(BIN)/jupyter lab --allow-root $(BROWSER_FLAG) --LabApp.default_url=/lab/tree/$(NOTEBOOK)
 
-# Some machines forbid Python to keep what it compiles. Here some two hundred processes start.
+# Some machines forbid Python to keep what it compiles. Here a great many processes start.
 test: export PYTHONDONTWRITEBYTECODE :=
 # Memory that a test gives back is wanted again at once. Kept, it need not be cleared by the system
 # each time; for convolutions of large batches that is up to half of the time.

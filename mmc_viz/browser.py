@@ -226,10 +226,10 @@ class Visit:
         )
 
     def close_notebook(self) -> None:
-        """Close the notebook that is open, without saving; its kernel goes on."""
+        """Close what is open, without saving; kernels go on."""
         self.page.evaluate(
             """() => {
-              for (const tab of [...window.jupyterapp.shell.widgets("main")]) {
+              for (const tab of [...(window.jupyterapp?.shell.widgets("main") ?? [])]) {
                 if (tab.context) tab.context.model.dirty = false;  // else it would ask first
                 tab.dispose();
               }

@@ -34,7 +34,7 @@ torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-#: Tests that fit with UMAP. It is compiled in each process, for half a minute.
+#: Tests that fit with UMAP. It is compiled in each process, for some twenty seconds.
 COMPILE_UMAP = ("test_embeddings.py", "test_widgets_feature_view.py", "[map-umap]")
 
 
@@ -231,6 +231,11 @@ class Desk:
             self._student = self._open.enter_context(visit())
         return self._student
 
+    def clear(self):
+        self.taken = False
+        if self._student is not None:
+            self._student.close_notebook()
+
     def leave(self):
         self._open.close()
         self._student = None
@@ -270,7 +275,7 @@ def open_lesson(served):
 
     DESK.taken = True
     yield call
-    DESK.taken = False
-    if DESK.student().page.url.startswith(lab.url):
-        DESK.student().close_notebook()
-    lab.shut_down_kernels()
+    try:
+        DESK.clear()
+    finally:
+        lab.shut_down_kernels()

@@ -10,6 +10,7 @@ import torch
 
 from mmc_viz import figures
 from mmc_viz.attacks import fmn
+from mmc_viz.figures.shown import Figure
 from mmc_viz.gallery import MAKERS, Scene, feature_space, training
 from mmc_viz.training import TrainConfig
 
@@ -38,6 +39,7 @@ def test_each_figure_is_made_from_the_shipped_models(name, scene, tmp_path, monk
     assert exhibit.name == name and exhibit.note
     for theme in ("light", "dark"):
         figure = exhibit.draw(theme)
+        assert isinstance(figure, Figure)  # the one that is in a notebook at once
         assert figure.layout.font.color == figures.style.THEMES[theme].text
         assert len(figure.data) > 0 or figure.layout.annotations
         assert "NaN" not in json.dumps(figure.to_plotly_json(), default=str)

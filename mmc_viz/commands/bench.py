@@ -60,7 +60,7 @@ def _measure(arguments: argparse.Namespace) -> None:
             if arguments.topics:
                 raise
             print(f"{topic} skipped: {error}", flush=True)
-        if arguments.json is not None:  # after each topic: all of them take most of an hour
+        if arguments.json is not None:  # after each topic: all of them take long
             values = {
                 "versions": software_versions(),
                 "machine": describe(),
