@@ -314,7 +314,7 @@ def test_medians_are_within_five_percent_of_those_of_foolbox(digits, name):
 
 
 def clothes_and_a_model_trained_against_linf():
-    data = load_dataset("fashion_mnist", limit=16)
+    data = load_dataset("fashion_mnist", limit=10)
     return load_model("fashion-sce-at"), data.inputs(), data.labels
 
 
@@ -425,6 +425,7 @@ def test_outputs_stay_in_the_box_and_fool_the_model(untrained, attack):
     assert fooled(model, found, labels).all()
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_attacks_have_no_side_effects(untrained, attack):
     model, images, labels = copy.deepcopy(untrained[0]), untrained[1].clone(), untrained[2].clone()
@@ -442,6 +443,7 @@ def test_attacks_have_no_side_effects(untrained, attack):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_results_do_not_depend_on_the_batch(linear, attack):
     model, images, labels = (value[:20] if torch.is_tensor(value) else value for value in linear)
@@ -468,6 +470,7 @@ def test_the_same_generator_gives_the_same_images_and_the_default_is_seed_zero(u
     assert not torch.equal(iterates(7), iterates(8))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_the_model_gets_wrong_already_comes_back_as_it_is(untrained, attack):
     model, images, labels = untrained
@@ -478,6 +481,7 @@ def test_what_the_model_gets_wrong_already_comes_back_as_it_is(untrained, attack
     assert not torch.equal(found[4:], images[4:])
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_model_that_cannot_be_fooled_gives_the_clean_images(linear, attack):
     _, images, _ = linear
@@ -491,6 +495,7 @@ def test_a_model_that_cannot_be_fooled_gives_the_clean_images(linear, attack):
     assert torch.equal(FAST[attack](Constant(), images, labels), images)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_original_model_decides_what_is_fooled(untrained, attack):
     """A fast form that errs everywhere must not pass for success."""
@@ -519,6 +524,7 @@ def test_what_comes_back_has_no_history_and_no_mode_of_its_own(untrained, attack
     assert torch.equal(found, expected)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_double_precision_model_is_attacked_in_double_precision(linear, attack):
     model, images, labels = linear
@@ -543,6 +549,7 @@ def test_logits_may_have_another_type_than_the_images(linear, attack, dtype):
     assert fooled(Cast(), found, labels).all()
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_models_that_write_into_their_input_change_nothing(linear, attack):
     model, images, labels = linear
@@ -586,6 +593,7 @@ class Viewing(nn.Module):
         return self.inner(x).view(x.shape[0], -1)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_empty_batch_reaches_the_model(linear, attack):
     model, images, labels = linear
@@ -600,6 +608,7 @@ def test_no_empty_batch_reaches_the_model(linear, attack):
     assert fooled(model, FAST[attack](viewing, images, labels), labels).all()
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_gradient_that_is_no_number_moves_nothing_out_of_the_box(linear, attack):
     model, images, labels = linear
@@ -613,6 +622,7 @@ def test_a_gradient_that_is_no_number_moves_nothing_out_of_the_box(linear, attac
     assert found.isfinite().all() and found.min() >= 0 and found.max() <= 1
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_logit_scale_changes_nothing(linear, attack):
     """The lead is in pixels, so a model that says the same louder is attacked the same way."""

@@ -10,6 +10,7 @@ import torch
 
 from mmc_viz import figures
 from mmc_viz.attacks import fmn
+from mmc_viz.audit import surrogate
 from mmc_viz.figures.shown import Figure
 from mmc_viz.gallery import MAKERS, Scene, feature_space, training
 from mmc_viz.training import TrainConfig
@@ -22,13 +23,15 @@ def scene():
 
 @pytest.fixture
 def short(monkeypatch):
-    """Runs of two epochs in place of sixty, distances by a few steps, intervals of few samples."""
+    """Runs of two epochs in place of sixty, distances by a few steps, intervals of few samples,
+    an imitation that has learned little."""
     attack = partial(fmn, steps=10, starts=1)
     brief = partial(feature_space.density_against_distance, attack=attack, samples=100)
     monkeypatch.setattr(feature_space, "density_against_distance", brief)
     for module in (feature_space, training):
         monkeypatch.setattr(module, "TrainConfig", partial(TrainConfig, epochs=2))
     monkeypatch.setattr(training, "EPOCHS", (0, 2))
+    monkeypatch.setattr(surrogate, "_STEPS", 15)
 
 
 @pytest.mark.usefixtures("short", "unchecked")
