@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmc_viz.networks import make_classifier
+from mmc_viz.unbroken import unbroken
 
 _STEPS, _BATCH = 150, 64
 
@@ -44,7 +45,8 @@ def imitate(
     student = make_classifier(
         "small_cnn", "sce", in_channels=images.shape[1], num_classes=num_classes, seed=seed
     ).to(images.device, torch.float32)
-    optimizer = torch.optim.Adam(student.train().parameters(), lr=3e-3)
+    with unbroken():  # see `mmc_viz.training.course`
+        optimizer = torch.optim.Adam(student.train().parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(_STEPS):
         rows = torch.randint(len(images), (_BATCH,), generator=generator).to(images.device)

@@ -7,11 +7,11 @@ from dataclasses import fields
 
 from mmc_viz.datasets import Dataset
 from mmc_viz.duels.looking import Moment, look
-from mmc_viz.duels.unbroken import unbroken
 from mmc_viz.networks import Classifier
 from mmc_viz.training import TrainConfig
 from mmc_viz.training.course import Course
 from mmc_viz.training.threads import one_thread
+from mmc_viz.unbroken import unbroken
 
 #: What may differ between the sides; all else is the same, or the comparison would not be fair.
 _OWN = ("head", "head_options", "lr", "radius", "weight_decay")

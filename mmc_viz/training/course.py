@@ -28,6 +28,7 @@ from mmc_viz.training.divergence import Diverged, Watch
 from mmc_viz.training.keeping import State
 from mmc_viz.training.precision import dtype_of, forward
 from mmc_viz.training.preparing import channel_statistics, decay_groups
+from mmc_viz.unbroken import unbroken
 
 
 class Course:
@@ -101,13 +102,16 @@ class Course:
         self.steps = config.epochs * self.steps_per_epoch
         self._ranks, self._device = ranks, device
         self._features = forward(self.model, config)
-        self._optimizer = torch.optim.SGD(
-            decay_groups(self.model, config),
-            lr=1.0,  # set anew at every step
-            momentum=config.momentum,
-            # Without momentum Nesterov's form is plain SGD, and torch refuses the pair.
-            nesterov=config.nesterov and config.momentum > 0,
-        )
+        # With its first optimizer torch imports its compiler, for seconds. Interrupted there, it
+        # makes no other until the kernel is restarted.
+        with unbroken():
+            self._optimizer = torch.optim.SGD(
+                decay_groups(self.model, config),
+                lr=1.0,  # set anew at every step
+                momentum=config.momentum,
+                # Without momentum Nesterov's form is plain SGD, and torch refuses the pair.
+                nesterov=config.nesterov and config.momentum > 0,
+            )
         self._images, self._labels = _near(images, device), labels.to(device)
         self._batches: tuple[Tensor, ...] = ()
         self._total, self._seen = torch.zeros((), device=device, dtype=dtype_of(config)), 0

@@ -11,7 +11,8 @@ def unbroken() -> Iterator[None]:
     """Let an interrupt wait until this block is done; keep the block short.
 
     An interrupt comes between any two instructions, and in the middle of a batch the weights are
-    those of no number of batches. Only the main thread is interrupted; elsewhere nothing is done.
+    those of no number of batches; in the middle of an import, modules are left that cannot be
+    imported again. Only the main thread is interrupted; elsewhere nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
