@@ -34,7 +34,7 @@ torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-#: Tests that fit with UMAP. It is compiled in each process, for some twenty seconds.
+#: Tests that fit with UMAP. Each process compiles it anew, which takes ten seconds.
 COMPILE_UMAP = ("test_embeddings.py", "test_widgets_feature_view.py", "[map-umap]")
 
 

@@ -314,7 +314,7 @@ def test_medians_are_within_five_percent_of_those_of_foolbox(digits, name):
 
 
 def clothes_and_a_model_trained_against_linf():
-    data = load_dataset("fashion_mnist", limit=10)
+    data = load_dataset("fashion_mnist", limit=16)
     return load_model("fashion-sce-at"), data.inputs(), data.labels
 
 
@@ -524,7 +524,6 @@ def test_what_comes_back_has_no_history_and_no_mode_of_its_own(untrained, attack
     assert torch.equal(found, expected)
 
 
-@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_double_precision_model_is_attacked_in_double_precision(linear, attack):
     model, images, labels = linear

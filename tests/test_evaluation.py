@@ -298,7 +298,7 @@ def test_the_worst_case_of_a_linear_model_is_exact(linear, norm):
 
 @pytest.mark.usefixtures("unchecked")
 def test_a_larger_budget_never_leaves_more():
-    model, data = load_model("digits-sce"), load_dataset("digits", limit=8)
+    model, data = load_model("digits-sce"), load_dataset("digits", limit=12)
     images, labels = data.inputs(), data.labels
     quick, standard = (
         worst_case(model, images, labels, eps=0.08, budget=budget)

@@ -33,14 +33,8 @@ COMPUTE = {
     "objectives": set(),
     "distributed": set(),
     "training": {
+        *("datasets", "devices", "distributed", "heads", "networks", "noise", "objectives"),
         "unbroken",
-        "datasets",
-        "devices",
-        "distributed",
-        "heads",
-        "networks",
-        "noise",
-        "objectives",
     },
     "checkpoints": {"devices", "files", "heads", "locations", "networks", "texts"},
     # how they are attacked and judged
@@ -48,7 +42,7 @@ COMPUTE = {
     "paths": {"attacks", "devices", "networks", "objectives", "tables"},
     "trajectories": {"attacks", "networks", "objectives", "tables"},
     "evaluation": {"attacks", "networks", "objectives", "tables"},
-    "audit": {"unbroken", "attacks", "evaluation", "networks", "objectives", "tables"},
+    "audit": {"attacks", "evaluation", "networks", "objectives", "tables", "unbroken"},
     # what is asked of features
     "density": {"attacks", "contours", "heads", "networks", "tables", "training"},
     "contours": {"attacks", "centers", "heads", "networks", "objectives", "tables"},
@@ -64,7 +58,7 @@ COMPUTE = {
         *("files", "locations", "texts"),
     },
     "films": {"collapse", "contours", "datasets", "tables", "training"},
-    "duels": {"unbroken", "collapse", "datasets", "embeddings", "heads", "networks", "training"},
+    "duels": {"collapse", "datasets", "embeddings", "heads", "networks", "training", "unbroken"},
     # what is sent to a page
     "bundles": {"paths"},
     "journeys": {"attacks", "embeddings", "networks", "paths"},
