@@ -162,13 +162,19 @@ class Kernel:
                 data = dict(output["data"])
                 if VIEW in data:
                     state = self.states[data[VIEW]["model_id"]]
-                    seen.append({k: v for k, v in state.items() if k not in BESIDE})
+                    kept = {k: v for k, v in state.items() if k not in BESIDE}
+                    seen.append({k: _plain(v) if type(v) is str else v for k, v in kept.items()})
                 else:
-                    seen.append(re.sub(r"0x[0-9a-f]+", "0x", json.dumps(data, sort_keys=True)))
+                    seen.append(_plain(json.dumps(data, sort_keys=True)))
         texts = "".join(one for one in seen if isinstance(one, str))
         rest = [one for one in seen if not isinstance(one, str)]
         # A bar of progress is drawn over itself; how often says nothing.
         return [re.sub(r"[^\n]*\r", "", texts), *rest]
+
+
+def _plain(text):
+    """A text without what another run names otherwise: addresses of objects, temporary folders."""
+    return re.sub(r"0x[0-9a-f]+|(?<=[/F]tmp)[a-z0-9_]{8}", "", text)
 
 
 @contextmanager
