@@ -169,7 +169,8 @@ class Kernel:
         texts = "".join(one for one in seen if isinstance(one, str))
         rest = [one for one in seen if not isinstance(one, str)]
         # A bar of progress is drawn over itself; how often says nothing.
-        return [re.sub(r"[^\n]*\r", "", texts), *rest]
+        lines = (line.rpartition("\r")[2] for line in texts.split("\n"))
+        return ["\n".join(lines), *rest]
 
 
 def _plain(text):

@@ -25,6 +25,11 @@ def test_everything_is_sent_once(opened):
     assert opened.made.epochs == (0, 1, 2)
 
 
+def test_the_training_draws_no_bar_beside_that_of_all_widgets(capsys):
+    ContourFilm.of(heads=("sce",), epochs=1, at=(0, 1))
+    assert capsys.readouterr().err == ""
+
+
 def test_a_code_restores_the_film_bit_for_bit(opened):
     opened.step, opened.label, opened.image = 2, -1, 17
     again = replay(opened.code)

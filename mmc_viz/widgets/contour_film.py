@@ -9,7 +9,6 @@ everything is sent once, in one deflated block (`mmc_viz.films.packing`): a move
     image  the image that is pointed at, in all panels; -1 for none
 """
 
-import threading
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -79,7 +78,7 @@ class ContourFilm(LabWidget):
             batch_size=settings.batch_size,
             seed=settings.seed,
             images=settings.images or None,
-            progress=threading.current_thread() is threading.main_thread(),
+            progress=False,  # the frame of all widgets shows how far it is
             report=report,
         )
         self.made = made
