@@ -19,6 +19,31 @@ from mmc_viz.browser import visit
 pytestmark = pytest.mark.browser
 LESSON = Path(__file__).parents[2] / "notebooks" / "02_class_centers.ipynb"
 
+# Holds back what the kernel says of its widgets, and what follows, until almost two seconds after
+# the first of them has begun to load. ipywidgets 8.1.9 waits so long for a widget, then looks no
+# more, and loses for good those that come in between (all, or whichever a busy page begins with).
+LATE = """
+let began = null;
+const looking = new MutationObserver(() => {
+  if (!document.body?.textContent.includes("Loading widget")) return;
+  began = performance.now();
+  looking.disconnect();
+});
+looking.observe(document, { subtree: true, childList: true });
+const isLate = () => began !== null && performance.now() > began + 1980;
+const textOf = (data) => (typeof data === "string" ? data : new TextDecoder().decode(data));
+window.WebSocket = class extends window.WebSocket {
+  set onmessage(handle) {
+    const held = [];
+    super.onmessage = (event) => {
+      if (held.length || textOf(event.data).includes("update_states")) held.push(event);
+      else handle(event);
+    };
+    setInterval(() => isLate() && held.splice(0).forEach(handle), 5);
+  }
+};
+"""
+
 
 @contextmanager
 def voila(notebook, folder):
@@ -68,9 +93,14 @@ def test_the_lesson_is_an_app(chromium, tmp_path):
             return route.continue_() if ours else route.abort()
 
         web.route("**/*", filter_request)
+        web.add_init_script(LATE)
         web.goto(url, timeout=240_000)
         benches = web.locator(".mmcviz-workbench")
-        web.wait_for_selector('.mmcviz-workbench[data-ready="true"]', timeout=240_000)
+        page = web.locator("body")
+        for waited in ("attached", "detached"):
+            page.get_by_text("Loading widget").first.wait_for(state=waited, timeout=240_000)
+        assert "Error displaying widget" not in page.inner_text()
+        web.wait_for_selector('.mmcviz-workbench[data-ready="true"]')
 
         # The kernel is there: it takes a guess, and sends what was locked.
         waiting = '.mmcviz-workbench[data-locked="true"]'
