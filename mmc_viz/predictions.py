@@ -77,8 +77,9 @@ class Field:
     def sentence(self, guess: float | int | str, answer: float | int | str) -> str:
         """Put a guess and its answer into words."""
         if self.choices:
-            right = f"{self.name} {answer}. You were right."
-            wrong = f"{self.name} {answer}; you chose {guess}. Now find out why."
+            asked = self.name if self.name.endswith((":", "?")) else f"{self.name}:"
+            right = f"{asked} {answer}. You were right."
+            wrong = f"{asked} {answer}; you chose {guess}. Now find out why."
             return right if guess == answer else wrong
         said, truth = self.written(guess), self.written(answer)
         score = self.score(guess, answer)

@@ -110,6 +110,11 @@ def test_what_a_student_reads_is_escaped():
     assert "&lt;b&gt;" in verdict._repr_html_()
 
 
+def test_names_of_code_look_like_code():
+    shown = make(lambda answer: "call `value(a < b)`, not ` alone").verdict(3)._repr_html_()
+    assert "call <code>value(a &lt; b)</code>, not ` alone" in shown
+
+
 def test_an_unknown_exercise_is_refused():
     with pytest.raises(ValueError, match="must be one of"):
         exercises.show("77.7")

@@ -113,6 +113,8 @@ def test_a_choice_in_words():
     field = Field("Which falls first?", choices=("SCE", "MMC"))
     assert field.sentence("SCE", "SCE") == "Which falls first? SCE. You were right."
     assert "MMC; you chose SCE" in field.sentence("SCE", "MMC")
+    plain = Field("least scatter", choices=("SCE", "MMC"))
+    assert plain.sentence("MMC", "MMC") == "least scatter: MMC. You were right."
 
 
 def test_a_curve_in_words_names_its_largest_gap():

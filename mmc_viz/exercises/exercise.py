@@ -5,6 +5,7 @@ still empty, raises an error, or has the wrong shape is an answer too.
 """
 
 import html
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ class Verdict:
     def _repr_html_(self) -> str:
         colour = "#009e73" if self.passed else "#d55e00"
         style = _STYLE.format(colour=colour)
-        return f'<div role="status" style="{style}">{html.escape(repr(self))}</div>'
+        return f'<div role="status" style="{style}">{_as_html(repr(self))}</div>'
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Exercise:
         style = _STYLE.format(colour="#0072b2")
         hints = "".join(
             f"<details><summary>Hint {i} of {len(self.hints)}</summary>"
-            f'<p style="margin:4px 0 8px 18px">{html.escape(hint)}</p></details>'
+            f'<p style="margin:4px 0 8px 18px">{_as_html(hint)}</p></details>'
             for i, hint in enumerate(self.hints, start=1)
         )
         return (
@@ -115,6 +116,11 @@ class Exercise:
             f"<details><summary>Solution</summary>"
             f'<pre style="margin:6px 0 0 18px">{html.escape(self.solution)}</pre></details></div>'
         )
+
+
+def _as_html(text: str) -> str:
+    """Escape a text, with what stands between backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def returned(answer: Any, *arguments: Any) -> Any:

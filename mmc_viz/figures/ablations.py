@@ -110,7 +110,7 @@ def _subtitle(result: AblationResult) -> str:
     first = result.outcomes[0]
     return (
         f"Attacked within {said}, {first.images} images; worst case: the ensemble "
-        f"`{first.budget}`, bars are 95 % intervals."
+        f"“{first.budget}”, bars are 95 % intervals."
     )
 
 

@@ -29,8 +29,9 @@ export function scoreOf(field, guess, answer) {
 /** A guess and its answer in words. */
 export function writeVerdict(field, guess, answer) {
   if (field.choices.length) {
-    if (guess === answer) return `${field.name} ${answer}. You were right.`;
-    return `${field.name} ${answer}; you chose ${guess}. Now find out why.`;
+    const asked = /[:?]$/.test(field.name) ? field.name : `${field.name}:`;
+    if (guess === answer) return `${asked} ${answer}. You were right.`;
+    return `${asked} ${answer}; you chose ${guess}. Now find out why.`;
   }
   const truth = writeValueOf(field, answer);
   const score = scoreOf(field, guess, answer);
