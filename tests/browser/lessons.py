@@ -58,6 +58,22 @@ def until_still(root, selector="canvas"):
     return now
 
 
+def bring_into_view(root):
+    """Scroll to an element and wait until it is drawn: what is off the screen has no inner text."""
+    root.scroll_into_view_if_needed()
+    root.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+
+
+def show_numbers(root):
+    """Open the table under a figure, wait until it is filled, and give its rows."""
+    root.get_by_text("Show the numbers").click()
+    rows = root.locator(".mmcviz-table tbody tr")
+    rows.first.wait_for()
+    return rows
+
+
 def commit(box, *numbers):
     """Make a prediction, of these numbers or of any, and give its verdicts."""
     fields = box.locator("input[type=number]").all()

@@ -11,7 +11,7 @@ import time
 import nbformat
 import pytest
 from exported import FACE, commit_all, open_page
-from lessons import assert_clean, until
+from lessons import assert_clean, bring_into_view, until
 
 pytestmark = pytest.mark.browser
 
@@ -86,7 +86,7 @@ def sliders(page):
 
 def hammer(page, slider, seconds):
     """Press keys and drag, as fast as the page takes it. Count the moves."""
-    slider.scroll_into_view_if_needed()
+    bring_into_view(slider)
     box = slider.bounding_box()
     middle, moves, until = box["y"] + box["height"] / 2, 0, time.monotonic() + seconds
     while time.monotonic() < until:
@@ -159,7 +159,7 @@ def test_hammered_with_a_kernel_page_kernel_and_sentence_have_the_last_value(kin
     name, trait, sentences, selector = KINDS[kind]
     assert_clean(student)
     root = student.page.locator(f".mmcviz-{kind}")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     until(root, ready="true")
     slider, meter = root.locator("input.mmcviz-slider").first, Meter(student.page)
     # JupyterLab dresses up the cell that is in use; only what comes after that counts.

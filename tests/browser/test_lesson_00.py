@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from lessons import assert_clean, said, until
+from lessons import assert_clean, bring_into_view, said, until
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +16,7 @@ def start(open_lesson):
 def test_the_self_check_is_green_and_a_word_went_there_and_back(start):
     lab, student = start
     root = student.page.locator(".mmcviz-selfcheck")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     student.page.wait_for_selector('.mmcviz-selfcheck[data-passed="true"]')
     verdicts = root.locator(".mmcviz-verdict").all_inner_texts()
     assert verdicts == ["✔ works"] * 6
@@ -29,7 +29,7 @@ def test_the_first_picture_and_its_replay_show_what_they_should(start):
     lab, student = start
     explorers = student.page.locator(".mmcviz-explorer")
     assert explorers.count() == 2
-    explorers.nth(1).scroll_into_view_if_needed()
+    bring_into_view(explorers.nth(1))
     until(explorers.nth(1), ready="true")
     assert explorers.nth(1).get_attribute("data-step") == "5"
     assert not explorers.nth(1).locator(".mmcviz-slider").is_visible()

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from lessons import assert_clean, own_errors, place_of, until
+from lessons import assert_clean, own_errors, place_of, show_numbers, until
 from lessons import pictures as pictures_in
 
 pytestmark = pytest.mark.browser
@@ -125,8 +125,7 @@ def test_the_numbers_are_there_as_a_table(lesson, right):
     _, student = lesson
     root = explorer(student)
     root.locator(".mmcviz-run").select_option("margin")
-    root.get_by_text("Show the numbers").click()
-    cells = root.locator(".mmcviz-table tbody td").all_inner_texts()
+    cells = show_numbers(root).locator("td").all_inner_texts()
     rows = zip(right["margin"]["SCE"], right["margin"]["MMC"], strict=True)
     assert cells == [str(count) for row in rows for count in row]
 

@@ -6,12 +6,14 @@ import pytest
 from lessons import (
     all_differ,
     assert_clean,
+    bring_into_view,
     commit,
     in_both_themes,
     own_errors,
     pictures,
     place_of,
     said,
+    show_numbers,
     until,
 )
 
@@ -35,7 +37,7 @@ def bench(lesson):
     root = student.page.locator(BENCH).nth(1)
     root.locator(".mmcviz-sphere").wait_for()
     until(root, ready="true")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     return root
 
 
@@ -161,7 +163,7 @@ def test_a_center_follows_the_pointer(lesson, bench, dim):
     lab, student = lesson
     begin(student, bench, 4, dim, "axes")
     canvas = bench.locator(".mmcviz-sphere")
-    canvas.scroll_into_view_if_needed()
+    bring_into_view(canvas)
     box = canvas.bounding_box()
     side, mouse = box["width"], student.page.mouse
     middle = (box["x"] + side / 2, box["y"] + side / 2)
@@ -210,8 +212,7 @@ def test_a_code_restores_what_was_moved(lesson, bench):
 def test_the_table_lists_every_pair_by_its_angle(lesson, bench):
     lab, student = lesson
     begin(student, bench, 5, 2)
-    bench.get_by_text("Show the numbers").click()
-    rows = bench.locator(".mmcviz-table tbody tr").all_inner_texts()
+    rows = show_numbers(bench).all_inner_texts()
     assert len(rows) == 10
     assert sum("smallest" in row for row in rows) == 5
     bench.get_by_text("Show the numbers").click()

@@ -6,6 +6,7 @@ import pytest
 from lessons import (
     all_differ,
     assert_clean,
+    bring_into_view,
     commit,
     in_both_themes,
     own_errors,
@@ -33,7 +34,7 @@ def film(lesson):
     commit(student.page.locator(".mmcviz-prediction").first)
     root = student.page.locator(FILM)
     until(root, ready="true")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     return root
 
 
@@ -131,7 +132,7 @@ def test_a_feature_lies_where_python_has_it(lesson, film):
             and min((x - a) ** 2 + (y - b) ** 2 for j, (a, b) in enumerate(features) if j != i)
             > ((right - left) / 60) ** 2
         ]
-        canvas.scroll_into_view_if_needed()
+        bring_into_view(canvas)
         box = canvas.bounding_box()
         assert inside
         for i in inside[:3]:

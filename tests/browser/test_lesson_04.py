@@ -4,7 +4,16 @@ import re
 
 import pytest
 import torch
-from lessons import all_differ, assert_clean, commit, in_both_themes, place_of, said, until
+from lessons import (
+    all_differ,
+    assert_clean,
+    bring_into_view,
+    commit,
+    in_both_themes,
+    place_of,
+    said,
+    until,
+)
 from lessons import pictures as pictures_in
 
 from mmc_viz.widgets.assembling import JS
@@ -24,7 +33,7 @@ def trained(lesson):
     lab, student = lesson
     commit(student.page.locator(".mmcviz-prediction").first)
     root = student.page.locator(".mmcviz-trainer").nth(1)
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     until(root, frames=31, ready="true")
     return root
 

@@ -4,6 +4,7 @@ import pytest
 from lessons import (
     all_differ,
     assert_clean,
+    bring_into_view,
     commit,
     in_both_themes,
     pictures,
@@ -28,7 +29,7 @@ def lesson(open_lesson):
 def shells(lesson):
     _, student = lesson
     root = student.page.locator(SHELLS).first
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     return root
 
 

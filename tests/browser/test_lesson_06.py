@@ -4,11 +4,13 @@ import pytest
 from lessons import (
     all_differ,
     assert_clean,
+    bring_into_view,
     commit,
     in_both_themes,
     pictures,
     place_of,
     said,
+    show_numbers,
     until,
 )
 
@@ -40,7 +42,7 @@ def view(lesson, before):
     commit(student.page.locator(".mmcviz-prediction").first, 0.5, 1, 70)
     root = student.page.locator(VIEW).nth(1)
     root.locator(".mmcviz-map").nth(1).wait_for()
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     until(root, ready="true")
     return root
 
@@ -102,7 +104,7 @@ def test_a_brush_picks_the_same_images_in_all_maps(lesson, view):
     go(view, 6)
     points = pixels(lab, view, 0, "SCE", 6)
     canvas = view.locator(".mmcviz-map").first
-    canvas.scroll_into_view_if_needed()
+    bring_into_view(canvas)
     box = canvas.bounding_box()
     left, right = 0.2 * box["width"], 0.6 * box["width"]
     top, bottom = 0.2 * box["height"], 0.8 * box["height"]
@@ -184,8 +186,7 @@ def test_play_goes_to_the_end(lesson, view):
 
 def test_the_table_states_the_counts(lesson, view):
     lab, student = lesson
-    view.get_by_text("Show the numbers").click()
-    rows = view.locator(".mmcviz-table tbody tr")
+    rows = show_numbers(view)
     assert rows.count() == 16
     wanted = lab.value("[j.path.success.sum(dim=1).tolist() for j in view.journeys.values()]")
     for k, row in enumerate(rows.all()):

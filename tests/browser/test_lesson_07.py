@@ -6,10 +6,12 @@ import pytest
 from lessons import (
     all_differ,
     assert_clean,
+    bring_into_view,
     commit,
     in_both_themes,
     place_of,
     said,
+    show_numbers,
     until,
     until_still,
 )
@@ -77,7 +79,7 @@ def test_the_answers_are_those_of_the_climbs(lesson):
     (best,) = commit(boxes.nth(2))
     assert lab.value("min(sweep, key=lambda name: int(sweep[name].right[-1]))") in best
     for which in (1, 2):
-        scope(student, which).scroll_into_view_if_needed()
+        bring_into_view(scope(student, which))
         until(scope(student, which), ready="true")
     assert state(scope(student, 1))[0] == "MMC"  # as the cell asked for
     assert state(scope(student, 2)) == ["MMC", "distance", "0", "20"]
@@ -86,7 +88,7 @@ def test_the_answers_are_those_of_the_climbs(lesson):
 def test_every_control_moves_the_picture_and_the_sentence(lesson):
     lab, student = lesson
     root = scope(student, 1)
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     for value, name in (("SCE", "subject"), ("margin", "objective"), ("MMC", "subject")):
         before = pictures(root), said(root)
         menu(root, name).select_option(value)
@@ -145,8 +147,7 @@ def test_what_it_says_is_what_the_kernel_would_say(lesson, objective):
 def test_the_table_holds_the_climb(lesson):
     lab, student = lesson
     root = scope(student, 2)
-    root.get_by_text("Show the numbers").click()
-    rows = root.locator(".mmcviz-table tbody tr")
+    rows = show_numbers(root)
     assert rows.count() == 21
     margins = lab.value(
         f"three._find('MMC', 'margin', {root.get_attribute('data-restart')})['margins']"
@@ -160,7 +161,7 @@ def test_the_table_holds_the_climb(lesson):
 def test_attacking_again_computes_in_the_kernel_and_a_code_brings_it_back(lesson):
     lab, student = lesson
     root = scope(student)
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     root.get_by_text("Replay code").click()
     code = root.locator(".mmcviz-codetext").first.input_value()
     before = pictures(root), said(root)
@@ -190,7 +191,7 @@ def test_attacking_again_computes_in_the_kernel_and_a_code_brings_it_back(lesson
 def test_both_themes_are_drawn(lesson):
     _, student = lesson
     root = scope(student)
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     light, dark, again = in_both_themes(student, root, CANVASES)
     assert all_differ(light, dark) and again == light
 

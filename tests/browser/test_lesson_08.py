@@ -4,10 +4,12 @@ import pytest
 from lessons import (
     all_differ,
     assert_clean,
+    bring_into_view,
     commit,
     in_both_themes,
     pictures,
     said,
+    show_numbers,
     until,
     verdicts,
 )
@@ -62,7 +64,7 @@ def test_a_committed_number_is_judged_in_the_kernel_s_words(lesson):
 def test_a_press_on_the_scale_sets_the_number(lesson):
     _, student = lesson
     root = box(student, "prediction", 1)
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     track = root.locator(".mmcviz-track").first
     spot = track.bounding_box()
     track.click(position={"x": spot["width"] / 2, "y": spot["height"] / 2})
@@ -72,7 +74,7 @@ def test_a_press_on_the_scale_sets_the_number(lesson):
 def test_a_curve_is_drawn_by_mouse_keyboard_and_numbers(lesson):
     _, student = lesson
     root = box(student, "prediction-curve")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     plot = root.locator(".mmcviz-plot")
     before = pictures(root)
     end = {"x": plot.bounding_box()["width"] - 30, "y": 250}
@@ -108,8 +110,7 @@ def test_a_committed_curve_is_judged_in_the_kernel_s_words(lesson):
     assert lab.value("[curve.guesses['margin'][8], curve.guesses['distance'][1]]") == [12, 85]
     student.page.wait_for_timeout(1200)  # the true curves come slowly
     assert pictures(root) != before
-    root.get_by_text("Show the numbers").click()
-    shown = root.locator("tbody tr").first.locator("td").all_inner_texts()
+    shown = show_numbers(root).first.locator("td").all_inner_texts()
     answer = lab.value("curve.answers['cross-entropy']")
     assert float(shown[1]) == pytest.approx(answer["accuracy"][0], abs=0.05)
 
@@ -117,7 +118,7 @@ def test_a_committed_curve_is_judged_in_the_kernel_s_words(lesson):
 def test_the_curve_unlocks_the_explorer(lesson):
     _, student = lesson
     root = box(student, "explorer", -1)
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     until(root, ready="true")
     assert root.locator(".mmcviz-lock").is_hidden()
 
@@ -127,7 +128,7 @@ def test_the_temperature_moves_dots_and_sentences(lesson):
     words = commit(box(student, "prediction", 1), 1, 2)
     assert words == lab.value("knob.sentences")
     root = box(student, "temperature-slider")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     until(root, ready="true")
     slider = root.locator("input[type=range]")
     slider.press("Home")
@@ -150,7 +151,7 @@ def test_an_audit_is_filled_in_check_by_check_and_stops(lesson):
     words = commit(box(student, "prediction", 2), 4, 5)
     assert words == lab.value("verdict.sentences")
     root = box(student, "audit-card")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     root.locator("select").select_option("planted")
     root.locator("input[type=number]").fill("0.05")
     root.get_by_role("button", name="Run the audit").click()
@@ -192,7 +193,7 @@ def test_both_themes_are_drawn(lesson):
     _, student = lesson
     for name in ("prediction-curve", "temperature-slider"):
         root = box(student, name)
-        root.scroll_into_view_if_needed()
+        bring_into_view(root)
         light, dark, again = in_both_themes(student, root)
         assert all_differ(light, dark) and again == light
     assert student.errors == []

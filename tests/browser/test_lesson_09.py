@@ -6,12 +6,14 @@ import pytest
 from lessons import (
     all_differ,
     assert_clean,
+    bring_into_view,
     commit,
     in_both_themes,
     own_errors,
     pictures,
     place_of,
     said,
+    show_numbers,
     until,
 )
 
@@ -48,7 +50,7 @@ def test_the_second_bench_waits_for_the_first_prediction(lesson):
     for words, where in (("σ = 0.15", "sigma=0.15"), ("20°", "degrees=20")):
         count = lab.value(f"bench.right('MMC', {where})")
         assert re.search(rf"{words}: {count}\b", verdict)
-    bench(student).scroll_into_view_if_needed()
+    bring_into_view(bench(student))
     until(bench(student), ready="true")
 
 
@@ -128,8 +130,7 @@ def test_pointing_at_an_image_names_what_is_seen(lesson):
 def test_the_table_holds_every_pair_of_strengths(lesson):
     lab, student = lesson
     root = bench(student)
-    root.get_by_text("Show the numbers").click()
-    rows = root.locator(".mmcviz-table tbody tr")
+    rows = show_numbers(root)
     right = lab.value("bench.disturbances.right('MMC').flatten().tolist()")
     assert rows.count() == len(right)
     for k in (0, 8, len(right) - 1):
@@ -161,7 +162,7 @@ def test_the_sliders_work_after_the_kernel_is_gone(lesson):
     assert student.errors == []
     lab.shut_down_kernels()
     root = bench(student, 0)
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     for slider in root.locator(".mmcviz-slider").all():
         before = pictures(root), said(root)
         slider.press("ArrowRight")

@@ -1,7 +1,7 @@
 """The tenth lesson in JupyterLab: curves from the cards, choices, and the ledger at the end."""
 
 import pytest
-from lessons import assert_clean, commit, place_of, said, verdicts
+from lessons import assert_clean, bring_into_view, commit, place_of, said, verdicts
 
 from mmc_viz.results import worst_curve
 
@@ -26,7 +26,7 @@ def test_the_first_picture_stands_under_the_third_code_cell_or_before(lesson):
 def test_the_curves_of_the_cards_come_after_the_guess(lesson):
     lab, student = lesson
     root = student.page.locator(".mmcviz-prediction-curve")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     assert lab.value("[guess.committed, guess.answers]") == [False, {}]
     plot = root.locator(".mmcviz-plot")
     for which, key in ((0, "PageDown"), (1, "ArrowDown")):
@@ -50,7 +50,7 @@ def test_predictions_are_judged_in_the_kernel_s_words(lesson):
     lab, student = lesson
     for which, (name, numbers) in enumerate((("ahead", (1, 1)), ("others", (40, 40)))):
         root = student.page.locator(".mmcviz-prediction").nth(which)
-        root.scroll_into_view_if_needed()
+        bring_into_view(root)
         assert lab.value(f"{name}.answers") == {}
         assert commit(root, *numbers) == lab.value(f"{name}.sentences")
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from lessons import assert_clean, pictures, said, until
+from lessons import assert_clean, bring_into_view, pictures, said, until
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +16,7 @@ def own(open_lesson):
 def opened(own):
     lab, student = own
     root = student.page.locator(".mmcviz-draw")
-    root.scroll_into_view_if_needed()
+    bring_into_view(root)
     student.page.wait_for_selector('.mmcviz-draw[data-ready="true"]')
     return lab, student, root
 
