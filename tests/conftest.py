@@ -11,6 +11,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import jaxtyping
 import nbformat
 import pytest
@@ -29,6 +30,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 # The variable is for the kernels and servers that the tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+
+# A first example imports and compiles, and a machine may be busy: no test is a stopwatch.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -55,7 +55,7 @@ def put_together(header, payload, *, announced=None, padding=None):
     return zlib.compress(length.to_bytes(4, "little") + text + zeros + payload)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     steps=st.integers(1, 4),
     count=st.integers(1, 6),
@@ -171,7 +171,7 @@ def test_every_cut_is_refused():
         assert "\n" not in str(refusal.value)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_damage_is_refused_or_harmless(data):
     whole = pack(make_runs(), NAMES)
@@ -187,7 +187,6 @@ def test_damage_is_refused_or_harmless(data):
                 assert torch.equal(bundle.runs[name].panels[title].images, panel.images)
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=200))
 def test_noise_is_refused(data):
     with pytest.raises(ValueError, match="bundle"):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
@@ -385,7 +385,6 @@ def count_leaves(node):
     return 1 if is_leaf(node) else sum(count_leaves(child) for child in node)
 
 
-@settings(deadline=None)
 @given(tree=trees(), extra=st.integers(0, 3))
 def test_any_tree_has_equal_norms_and_is_told_by_its_distances(tree, extra):
     depth = parted_at(tree)
@@ -446,6 +445,8 @@ def test_the_identities_of_any_geometry_hold(num_classes, dim, seed, shrink):
     assert eigenvalues.min() >= -1e-9  # positive semidefinite
     assert (eigenvalues > 1e-9).sum() <= min(dim, num_classes)  # of rank at most d
     torch.testing.assert_close(found.gram.diagonal(), found.norms.square())
+    for table in (found.gram, found.angles, found.distances):
+        assert torch.equal(table, table.T)  # to the last digit, wherever a pair stands in it
     # The law of cosines joins all three tables.
     cosines = torch.deg2rad(found.angles).cos()
     torch.testing.assert_close(

@@ -150,7 +150,7 @@ def test_perfect_collapse_is_0_in_every_measure(num_classes, dim):
 SHAPES = [name for name in MEASURES if name != "distance_to_centers"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     num_classes=st.integers(2, 7),
     dim=st.integers(1, 9),
@@ -173,7 +173,7 @@ def test_turning_scaling_and_moving_features_changes_nothing(num_classes, dim, s
     assert turned.nc4 == pytest.approx(one.nc4, abs=0.04)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000), num_classes=st.integers(2, 8), dim=st.integers(1, 12))
 def test_measures_keep_their_ranges(seed, num_classes, dim):
     labels = torch.arange(num_classes).repeat(4)
@@ -587,7 +587,7 @@ def test_class_table_by_hand():
     assert table.overall["ratio"] == pytest.approx(11 / 2)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000), num_classes=st.integers(2, 5), count=st.integers(30, 700))
 def test_silhouettes_are_those_of_scikit_learn(seed, num_classes, count):
     features = normal(count, 3, seed=seed)

@@ -80,7 +80,7 @@ def flat_models(fashion):
     equal=st.booleans(),
     power=st.floats(-6, 1.5),
 )
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_points_on_a_contour_have_the_two_class_loss(num_classes, dim, seed, equal, power):
     level, one = 10**power, form(num_classes, dim, seed, equal)
     found = contours.two_class_contour(one, 0, num_classes - 1, level)
@@ -201,7 +201,7 @@ def test_the_nearest_point_and_its_distance():
 
 
 @given(seed=st.integers(0, 10_000), dim=st.integers(3, 9), equal=st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_section_with_a_plane_lies_on_both(seed, dim, equal):
     one = form(2, dim, seed, equal)
     plane = contours.plane_of(2 * randn(3, dim, seed=seed + 7), (0, 1, 2))
@@ -239,7 +239,7 @@ def test_a_contour_that_makes_no_sense_is_refused(change, words):
 
 
 @given(seed=st.integers(0, 10_000), dim=st.integers(3, 20), corners=st.sampled_from([3, 4]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_plane_goes_through_its_centers(seed, dim, corners):
     points = 5 * randn(6, dim, seed=seed)
     classes = tuple(range(1, 1 + corners))

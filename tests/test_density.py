@@ -510,7 +510,7 @@ def test_its_bias_in_many_dimensions_is_what_the_docstring_says(dim, at_center, 
     assert float(error.median()) == pytest.approx(truth, abs=0.1)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(scale=st.floats(0.01, 100), shift=st.floats(-50, 50), seed=st.integers(0, 99))
 def test_density_follows_the_unit_of_length(scale, shift, seed):
     points = normal(40, 3, seed)
@@ -686,7 +686,7 @@ def test_density_grows_along_a_training_that_gathers_features():
 # --- correlation ----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(-4, 4), st.floats(-3, 3)), min_size=8, max_size=40),
 )

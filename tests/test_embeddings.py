@@ -81,7 +81,7 @@ def test_three_centers_land_where_they_must():
 
 
 @given(st.integers(0, 2**31), st.integers(2, 40), st.sampled_from(["pca", "plane"]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_projection_keeps_distances_in_its_plane_and_lengthens_none(seed, dim, method):
     features = normal(12, dim, seed=seed).double()
     centers = normal(3, dim, seed=seed + 1).double() if method == "plane" else None

@@ -162,7 +162,7 @@ def test_the_loss_is_of_the_form_that_the_head_names(name, features, labels):
         assert not torch.allclose(loss, plain)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(dim=st.integers(2, 10), seed=st.integers(0, 10**6), data=st.data())
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_are_those_of_the_generalised_sce_up_to_a_common_term(name, dim, seed, data):

@@ -64,7 +64,7 @@ def test_moving_one_of_three_by_ten_degrees_loses_ten():
 places = st.integers(-UNIT, UNIT)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     count=st.integers(2, MOST),
     dim=st.sampled_from([2, 3]),
@@ -84,7 +84,7 @@ def test_no_move_beats_the_best_that_is_known(count, dim, name, data):
     torch.testing.assert_close(found.norms, torch.ones(count, dtype=torch.float64))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     count=st.integers(2, MOST),
     dim=st.sampled_from([2, 3, 0]),

@@ -170,14 +170,14 @@ def geometry(
     count = len(points)
     units = points / norms[:, None]
     difference, total = units[:, None] - units[None], units[:, None] + units[None]
-    angles = torch.rad2deg(2 * torch.atan2(difference.norm(dim=2), total.norm(dim=2)))
-    distances = (points[:, None] - points[None]).norm(dim=2)
+    angles = _mirrored(torch.rad2deg(2 * torch.atan2(difference.norm(dim=2), total.norm(dim=2))))
+    distances = _mirrored((points[:, None] - points[None]).norm(dim=2))
     first, second = torch.triu_indices(count, count, offset=1)
     smallest = angles[first, second].min().item()
     is_tight = angles[first, second] <= smallest + tolerance
     return Geometry(
         centers=points,
-        gram=points @ points.T,
+        gram=_mirrored(points @ points.T),
         angles=angles,
         distances=distances,
         norms=norms,
@@ -189,3 +189,8 @@ def geometry(
         tight=torch.stack([first[is_tight], second[is_tight]], dim=1),
         tolerance=float(tolerance),
     )
+
+
+def _mirrored(table: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
+    """Give both entries of a pair the value of the upper one; their last digits may differ."""
+    return table.triu() + table.triu(1).T
