@@ -20,6 +20,10 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 BESIDE = ("_esm", "_css", "layout", "tooltip", "tabbable")
 THREADS = "[one.name for one in threading.enumerate() if one.name.endswith('-work')]"
 
+#: How many threads there are, as `Kernel.value` takes it, without tqdm's: it keeps one for each of
+#: its classes, and whether for one or for two depends on which was used first.
+THREAD_COUNT = "sum(one.name != 'tqdm_monitor' for one in threading.enumerate())"
+
 
 def code_cells(path):
     """The code cells of a notebook, from the top."""
