@@ -14,6 +14,7 @@ from lessons import (
     place_of,
     said,
     until,
+    verdicts,
 )
 
 pytestmark = pytest.mark.browser
@@ -87,7 +88,9 @@ def test_the_answers_are_measured_on_the_film(lesson, film, rows):
     assert answers["farthest away"] == max(TITLES[1:], key=lambda title: last[title]["away"])
     for title in ("SCE", "MMC"):
         assert answers[f"stretch of {title}"] == round(last[title]["stretch"], 1)
-    assert "the answer" in student.page.locator(".mmcviz-prediction").first.inner_text()
+    box = student.page.locator(".mmcviz-prediction").first
+    assert "the answer" in box.inner_text()
+    assert verdicts(box) == lab.value("guess.sentences")  # of choices and of numbers
 
 
 def test_the_slider_moves_all_panels_and_the_sentence(film, rows):
